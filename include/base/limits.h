@@ -11,6 +11,10 @@ enum {
     PARTITION_COUNT = 1 << PARTITION_BITS, /* virtual partitions, fixed when a directory is created */
 
     BLOCK_SIZE = 4096,         /* the unit of mail */
+    MAIL_BLOCK_COUNT_MAX = 8192, /* per shard, by default */
+    MAIL_JUMBO_SIZE_MAX = 256 << 20, /* messages larger than a block, per sending shard, by default */
+    MAIL_RING_COUNT = 256,     /* blocks on the way from one shard to another; more wait with the sender */
+    TASK_PRIORITY_COUNT = 32,
     BATCH_ROW_COUNT_MAX = 1024, /* rows an operator handles at once */
 
     WAL_SEGMENT_SIZE = 64 << 20,

@@ -71,8 +71,8 @@ struct disk_entry {
 };
 
 struct seam_ops {
-    /* Clocks. monotonic: nanoseconds, does not go backwards, cached once per loop turn.
-     * wall: milliseconds since 1970 UTC. */
+    /* Clocks. monotonic: nanoseconds, does not go backwards, read each time (25 ns; shard_now_ns() is the
+     * turn's cached copy). wall: nanoseconds since 1970 UTC. */
     uint64_t (*clock_monotonic_ns)(struct seam *seam);
     uint64_t (*clock_wall_ns)(struct seam *seam);
     uint64_t (*random)(struct seam *seam);

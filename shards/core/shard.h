@@ -1,11 +1,14 @@
 /* A shard: one core and what it owns. The pointer is passed everywhere; there is no global and no
  * thread-local state.
  *
- * The loop (shard_step, one turn):
+ * The loop, one turn:
  *
- *      1 drain mail by class  ->  2 run `done` of completed I/O  ->  3 expire timers
- *      ->  4 run ready tasks by class, within a time slice  ->  5 send blocks, flush WAL, one submit
- *      ->  6 nothing left: spin briefly while something is outstanding, else sleep in the ring
+ *      shard_step   1 drain mail by class  ->  2 run `done` of completed I/O  ->  3 expire timers
+ *                   ->  4 run ready tasks by class, within a time slice  ->  5 hooks, then send blocks
+ *      shard_wait   6 one submit, collect completions; with nothing left to do, sleep
+ *
+ * Who turns it decides between spinning and sleeping: boot/runtime.c on a thread of its own, the
+ * simulator by its virtual clock.
  *
  * A task is a resumable unit of work, never a stack: it does at most a slice, then returns. Tasks of a
  * lower class number run first. */
@@ -35,7 +38,7 @@ enum task_class {
 };
 
 enum task_result {
-    TASK_DONE,  /* nothing to do until task_ready is called again */
+    TASK_DONE,  /* nothing to do until task_ready is called again; the loop does not touch the task any more */
     TASK_AGAIN, /* slice used up: run me again after others had their turn */
 };
 
@@ -44,15 +47,17 @@ struct task {
     enum task_result (*run)(struct task *task);
     uint8_t class;
     bool ready; /* in a run queue */
-    uint32_t priority; /* TASK_EXCHANGE: higher runs first */
+    uint32_t priority; /* TASK_EXCHANGE: higher runs first; those above 31 count as 31 */
 };
 
+/* A pairing heap runs through the timers themselves, so arming one cannot fail (core/timer.c). Zeroed is
+ * a valid, unarmed timer. */
 struct timer {
-    struct list_link link;
     uint64_t deadline_ns; /* monotonic */
+    uint64_t sequence;    /* equal deadlines expire in the order they were started */
+    struct timer *child, *next, *previous;
     void (*expired)(struct timer *timer);
     bool armed;
-    uint32_t heap_index;
 };
 
 /* Counters anyone may read; written by the owner only, with relaxed atomic stores. */
@@ -67,6 +72,7 @@ struct shard_metrics {
 struct shard {
     uint32_t index;
     uint32_t count;
+    uint64_t now_ns; /* the clock as it stood early in this turn: shard_now_ns() */
     struct seam *seam;
     struct mailbox *mailbox;
     struct catalog *catalog;
@@ -83,26 +89,48 @@ struct shard {
 typedef void shard_hook_fn(struct shard *shard, void *argument);
 err_t shard_hook_add(struct shard *shard, shard_hook_fn *hook, void *argument);
 
-/* `seam` outlives the shard. Creates loop and mailbox; the other parts are created by boot/. */
+/* `seam` outlives the shard. Creates loop and mailbox; the other parts are created by the program. */
 err_t shard_create(struct shard *shard, struct seam *seam);
 void shard_destroy(struct shard *shard);
-/* One turn. Returns the nanoseconds it may sleep: 0 = there is more work now. Does not sleep itself. */
+/* One turn. Returns the nanoseconds it may sleep: 0 = there is more work now; UINT64_MAX = until woken. */
 uint64_t shard_step(struct shard *shard);
+/* Submits and collects completions; sleeps up to `wait_ns` (no longer than shard_step allowed). */
+void shard_wait(struct shard *shard, uint64_t wait_ns);
+
+/* What runs on the shards: handed to the runtime (boot/runtime.h) or the simulator (core/seam_sim.h) by
+ * the layers above. Each is called on the shard's own thread.
+ *
+ *      every shard created  ->  start on each  ->  turns ... drain on each, until all said true  ->  finish
+ *
+ * No shard takes a turn before `start` has returned on all of them, so a handler registered in `start`
+ * is there before the first message. */
+struct shard_program {
+    void *context;
+    err_t (*start)(struct shard *shard, void *context);
+    /* Asked once per turn after a stop was requested, until it says true: nothing more will begin here.
+     * The shard keeps turning, and answers mail, until all have said so. NULL = at once. */
+    bool (*drain)(struct shard *shard, void *context);
+    /* Gives back what `start` made (also after `start` failed). NULL = nothing to do. */
+    void (*finish)(struct shard *shard, void *context);
+};
 
 void task_init(struct task *task, enum task_class class, enum task_result (*run)(struct task *task));
 /* Puts the task in its run queue unless it is there already. */
 void task_ready(struct shard *shard, struct task *task);
-/* Takes it out of the run queue; it may be freed after this (not from inside its own run). */
+/* Takes it out of the run queue; it may be freed after this. From inside its own run: only if that run
+ * then returns TASK_DONE. */
 void task_cancel(struct shard *shard, struct task *task);
 /* True when the running task has used its slice and should return TASK_AGAIN. One clock read per call:
  * ask once per batch, not once per row. */
 bool task_slice_is_over(struct shard *shard);
 
+/* Arms the timer, or moves it when it is armed. `expired` runs in step 3 and may start it again. */
 void timer_start(struct shard *shard, struct timer *timer, uint64_t delay_ns, void (*expired)(struct timer *timer));
 void timer_stop(struct shard *shard, struct timer *timer);
 
 /* While the count is above zero the shard spins a little before it sleeps: a query or commit is out. */
 void shard_outstanding_add(struct shard *shard, int32_t delta);
+uint32_t shard_outstanding_count(const struct shard *shard);
 
 static inline struct memory *
 shard_memory(struct shard *shard)
@@ -110,10 +138,11 @@ shard_memory(struct shard *shard)
     return &shard->seam->memory;
 }
 
+/* Cached per turn: free. seam_now_ns reads the clock. */
 static inline uint64_t
-shard_now_ns(struct shard *shard)
+shard_now_ns(const struct shard *shard)
 {
-    return seam_now_ns(shard->seam);
+    return shard->now_ns;
 }
 
 /* Which shard owns a partition, and thereby a node or relationship. The map is the same on every

@@ -10,7 +10,9 @@
  *          +------------------- the block travels home ------------------+
  *
  * Invariants
- *  1. A block belongs to the sender's pool and is freed by the sender only, after it came home.
+ *  1. A block belongs to the sender's pool and is freed by the sender only, after it came home. Blocks read
+ *     in one turn go home chained together, as one entry of the ring in the other direction: no message, and
+ *     so no memory, is needed to return memory.
  *  2. Between one pair of shards, messages of one class arrive in the order they were sent.
  *  3. A handler of class c sends only classes below c (or, for EXCHANGE, a later stage). So class 1 can
  *     always be consumed and no cycle of waiting exists.
@@ -20,6 +22,9 @@
  *
  * Messages to the own shard take the same road (handlers are never called from inside mail_close), so
  * code need not treat "self" specially; hot paths may call the local function directly instead.
+ *
+ * When the pool is used up mail_open returns NULL. Class 3 may use three quarters of it and class 2 seven
+ * eighths, so replies, which free things, still go out when data no longer does.
  *
  * The types are one list, messages.def; the layer that handles a type registers its handler at start. */
 #ifndef SHARDS_MAIL_MAIL_H
@@ -76,5 +81,25 @@ void block_release(struct shard *shard, struct block *block);
 /* Blocks of class 3 queued to `to` that its ring could not take yet: a sender with a choice stops above
  * a few. */
 uint32_t mail_backlog_count(const struct shard *shard, uint32_t to);
+
+/* How full the sender's pool is. */
+struct mail_gauge {
+    uint32_t block_limit_count;
+    uint32_t block_held_count; /* taken from memory, never given back before the end */
+    uint32_t block_out_count;  /* not free: being written, queued, travelling, or read by somebody */
+    uint64_t jumbo_limit_size;
+    uint64_t jumbo_size; /* messages larger than a block, not yet home */
+};
+struct mail_gauge mail_gauge(const struct shard *shard);
+/* Lowers or raises the pool's limits; blocks that are out stay valid. */
+void mail_limit_set(struct shard *shard, uint32_t block_limit_count, uint64_t jumbo_limit_size);
+
+/* For the loop only. */
+err_t mail_create(struct shard *shard);
+void mail_destroy(struct shard *shard);
+/* Takes in what arrived and runs handlers. True when some of it is left for the next turn. */
+bool mail_drain(struct shard *shard);
+/* Something waits for this shard to act again soon though nobody will wake it: a full ring, an empty pool. */
+bool mail_is_stuck(const struct shard *shard);
 
 #endif
