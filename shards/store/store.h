@@ -150,8 +150,12 @@ err_t store_apply(struct store *store, struct view view, const struct operation 
 /* All intents of the transaction become versions with this timestamp, or vanish. */
 void store_commit(struct store *store, uint64_t txid, uint64_t timestamp);
 void store_abort(struct store *store, uint64_t txid);
-/* Recovery and import: applies as committed at `timestamp`, no checks, no intents. */
+/* Recovery and import, before the store has its first reader: applies as committed at `timestamp`, no
+ * checks, no intents, straight to base. The operations of one node or relationship come in order of their
+ * timestamps. Adjacency gathers aside until store_replay_finish, which sorts it into base lists once; no
+ * other function may be called between the first replay and that. */
 err_t store_replay(struct store *store, const struct operation *operation, uint64_t timestamp, struct arena *arena);
+err_t store_replay_finish(struct store *store);
 
 /* A fresh node id in one of this shard's partitions; `near` 0, or a node whose partition is preferred
  * when this shard owns it. Never given twice, not even after a crash (recovery raises the counters).
@@ -161,5 +165,8 @@ node_id store_node_allocate(struct store *store, uint64_t near);
 /* Moves entries and versions older than `horizon` (every snapshot is >= it) from delta to base and frees
  * versions nobody can see. Does about `budget` items; true when there is more to do. */
 bool store_collect(struct store *store, uint64_t horizon, uint32_t budget);
+
+/* Walks everything and checks the invariants of this folder; for tests and tools. */
+bool store_is_sane(struct store *store);
 
 #endif
