@@ -30,7 +30,16 @@
  *  3. After a writing clause nothing fetched or hydrated before may be used: fetch again.
  *  4. A writing operator is a barrier: it takes all its input before it writes, and hands out rows only
  *     when all its writes are done.
- *  5. Two relationship variables of one MATCH are never the same relationship: STEP_REL_DISTINCT. */
+ *  5. Two relationship variables of one MATCH are never the same relationship: STEP_REL_DISTINCT.
+ *  6. A rel_slot that only REL_DISTINCT reads should be of kind COLUMN_NODE: it then holds bare
+ *     relationship ids, 8 bytes a row and nothing allocated. Whoever reads more of it (type, ends,
+ *     properties, a path) needs COLUMN_VALUE. VAR_EXPAND's rel_slot is always COLUMN_VALUE.
+ *  7. The executor finds out itself which slots are live; `live` is for EXPLAIN and may be empty.
+ *  8. APPLY with flag false runs its right side once for many left rows; the executor carries a hidden
+ *     row tag. So the right side may then hold only ARGUMENT, TRAVERSE in rows mode without top-k,
+ *     FILTER, PROJECT, UNWIND, FETCH, HYDRATE and APPLY; anything that looks across rows (SORT, LIMIT,
+ *     AGGREGATE, DISTINCT, UNION) or writes needs flag true. APPLY_SEMI, _COUNT and _COLLECT fold the
+ *     right's rows by themselves. */
 #ifndef ENGINE_PLAN_PLAN_H
 #define ENGINE_PLAN_PLAN_H
 
