@@ -39,7 +39,8 @@ void *arena_zeroed(struct arena *arena, size_t size);
 /* A copy of the text, NUL-terminated behind its size; data is NULL when there is no memory. */
 struct text arena_text(struct arena *arena, struct text text);
 /* printf into the arena; data is NULL when there is no memory. */
-struct text arena_printf(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
+struct text arena_printf(struct arena *arena, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* A point to come back to: everything allocated since is freed. Marks nest. */
 struct arena_mark {

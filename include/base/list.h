@@ -10,8 +10,9 @@ struct list_link {
     struct list_link *next, *prev;
 };
 
-#define list_entry(link, type, member) ((type *)(void *)((char *)(link) - offsetof(type, member)))
-#define list_for_each(link, head) for (struct list_link *link = (head)->next; link != (head); link = link->next)
+#define list_entry(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
+#define list_for_each(link, head)                                                                  \
+    for (struct list_link *link = (head)->next; link != (head); link = link->next)
 
 static inline void
 list_init(struct list_link *head)

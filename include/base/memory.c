@@ -36,7 +36,8 @@ heap_release(struct memory *source, void *pointer, size_t size)
 }
 
 /* The heap source keeps no gauge: several threads of a tool may use it at once. */
-static struct memory heap = {.allocate = heap_allocate, .release = heap_release, .limit_size = SIZE_MAX};
+static struct memory heap = {
+    .allocate = heap_allocate, .release = heap_release, .limit_size = SIZE_MAX};
 
 struct memory *
 memory_heap(void)

@@ -48,9 +48,9 @@ enum value_type {
     VALUE_NODE,
     VALUE_RELATIONSHIP,
     VALUE_PATH,
-    VALUE_DATE,            /* integer: days since 1970-01-01 */
-    VALUE_LOCAL_TIME,      /* integer: nanoseconds since midnight */
-    VALUE_TIME,            /* integer: nanoseconds since local midnight; offset: seconds east of UTC */
+    VALUE_DATE,       /* integer: days since 1970-01-01 */
+    VALUE_LOCAL_TIME, /* integer: nanoseconds since midnight */
+    VALUE_TIME,       /* integer: nanoseconds since local midnight; offset: seconds east of UTC */
     VALUE_LOCAL_DATE_TIME, /* integer: seconds since the epoch on the wall clock; size: nanoseconds */
     VALUE_DATE_TIME,       /* date_time */
     VALUE_DURATION,        /* duration */
@@ -74,7 +74,7 @@ struct value_duration {
 };
 
 struct value_point {
-    uint32_t srid; /* 4326, 4979, 7203, 9157 */
+    uint32_t srid;       /* 4326, 4979, 7203, 9157 */
     uint32_t dimensions; /* 2 or 3 */
     double x, y, z;
 };
@@ -108,7 +108,8 @@ struct value {
     uint8_t flags; /* VALUE_FLAG_* */
     uint16_t unused;
     union {
-        uint32_t size;  /* string, bytes: bytes; list: items; map: entries; local date-time: nanoseconds */
+        uint32_t
+            size; /* string, bytes: bytes; list: items; map: entries; local date-time: nanoseconds */
         int32_t offset; /* time: seconds east of UTC */
     };
     union {
