@@ -49,6 +49,9 @@ enum ast_flag {
     AST_FLAG_RELATIONSHIP = 1 << 16,
     AST_FLAG_WITH_HEADERS = 1 << 17,
     AST_FLAG_NEGATED = 1 << 18,
+    /* Set by the parser, not printed: a node below has two parents (the middle of a < b < c). Sharing does
+     * not nest, so a walk over the tree visits no node more than twice. */
+    AST_FLAG_SHARES = 1 << 19,
 };
 
 enum { AST_SLOT_COUNT = 5 };
