@@ -67,6 +67,19 @@ struct shard_metrics {
     uint64_t rows_expanded, queries;
 };
 
+/* How the owner changes a counter, and how anybody reads one. */
+static inline void
+metric_add(uint64_t *counter, uint64_t amount)
+{
+    __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + amount, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t
+metric_read(const uint64_t *counter)
+{
+    return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
 /* What a shard is: other folders keep their per-shard state behind these pointers. `engine` and `net`
  * belong to the layers above, which set them and which shards/ never looks into. */
 struct shard {

@@ -97,8 +97,10 @@ void mail_limit_set(struct shard *shard, uint32_t block_limit_count, uint64_t ju
 /* For the loop only. */
 err_t mail_create(struct shard *shard);
 void mail_destroy(struct shard *shard);
-/* Takes in what arrived and runs handlers. True when some of it is left for the next turn. */
-bool mail_drain(struct shard *shard);
+/* Takes in what arrived and runs handlers: class 1 wholly, the others up to a number of blocks. */
+void mail_drain(struct shard *shard);
+/* Some of what arrived, or was sent to this shard by itself, waits for the next turn. */
+bool mail_is_waiting(const struct shard *shard);
 /* Something waits for this shard to act again soon though nobody will wake it: a full ring, an empty pool. */
 bool mail_is_stuck(const struct shard *shard);
 
