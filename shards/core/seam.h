@@ -79,7 +79,8 @@ struct seam_ops {
 
     void (*io_submit)(struct seam *seam, struct io_op *op);
 
-    /* Listening socket on host:port (port 0 = any; the port bound is written back). */
+    /* Listening socket on host:port (port 0 = any, the same on all shards; the port bound is written back).
+     * Every shard listens on its own socket, and the kernel deals out connections. */
     err_t (*listen)(struct seam *seam, const char *host, uint16_t *port, io_handle *handle);
     /* Printable address of a connection's other end, for logs and SHOW TRANSACTIONS. */
     void (*peer_name)(struct seam *seam, io_handle handle, char *out, size_t out_size);

@@ -18,7 +18,7 @@
 
 #include "shards/core/seam_sim_internal.h"
 
-enum { WINDOW_SIZE = 64 << 10 };
+enum { WINDOW_SIZE = 64 << 10, SIM_ANY_PORT = 40000 };
 
 struct sim_pipe {
     uint64_t written, arrived, read;
@@ -50,14 +50,13 @@ struct sim_listener {
 struct sim_net {
     struct list_link listeners, connections;
     int64_t client_next;
-    uint16_t port_next;
 };
 
 struct sim_net *
 sim_net_new(void)
 {
     struct sim_net *net = sim_heap(NULL, sizeof(*net));
-    *net = (struct sim_net){.client_next = 1, .port_next = 40000};
+    *net = (struct sim_net){.client_next = 1};
     list_init(&net->listeners);
     list_init(&net->connections);
     return net;
@@ -337,7 +336,7 @@ sim_net_listen(struct seam *seam, const char *host, uint16_t *port, io_handle *h
     struct sim *sim = sim_shard_of(seam)->sim;
     assert(host);
     if (*port == 0)
-        *port = sim->net->port_next++;
+        *port = SIM_ANY_PORT;
     struct sim_listener *listener = sim_heap(NULL, sizeof(*listener));
     *listener = (struct sim_listener){.port = *port, .shard_index = seam->shard_index};
     list_init(&listener->waiting);
