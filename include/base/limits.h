@@ -18,7 +18,7 @@ enum {
     BATCH_ROW_COUNT_MAX = 1024, /* rows an operator handles at once */
 
     WAL_SEGMENT_SIZE = 64 << 20,
-    WAL_FRAME_SIZE_MAX = 4 << 20,
+    WAL_FRAME_SIZE_MAX = 1 << 20,
     WAL_FRAMES_IN_FLIGHT_MAX = 4,
     WAL_PAGE_SIZE = 4096,
 
