@@ -19,6 +19,9 @@
 
 #define TOKEN_NONE UINT32_MAX
 
+err_t catalog_create(struct shard *shard, struct catalog **out);
+void catalog_destroy(struct catalog *catalog);
+
 enum token_kind { TOKEN_LABEL, TOKEN_TYPE, TOKEN_KEY, TOKEN_KIND_COUNT };
 
 /* TOKEN_NONE when the name is not in use anywhere: nothing carries it. */

@@ -1,0 +1,266 @@
+/* Expanding nodes along their adjacency lists.
+ *
+ * A batch of random nodes waits for memory twice per node: for the record, and for the list. Both are
+ * asked for ahead, at different distances:
+ *
+ *     row            i ............ i + LIST_AHEAD ............ i + RECORD_AHEAD
+ *     work       copy list        prefetch its list          prefetch its record
+ *
+ * A clean list that is wanted whole is copied; anything else goes through list_walk. */
+#include "shards/store/state.h"
+
+enum { LIST_AHEAD = 12, RECORD_AHEAD = 24 };
+
+/* One side of one source row being written out. */
+struct expansion {
+    struct store *store;
+    struct view view;
+    const uint32_t *types;
+    uint32_t type_count;
+    struct expand_output *out;
+    uint32_t written, max;
+    uint32_t row;
+    uint64_t skip; /* visible entries still to be passed over */
+    uint32_t emitted; /* of this row, by this call */
+};
+
+static void
+copy_others(uint64_t *out, const struct base *base, uint64_t from, uint32_t count)
+{
+    if (base->flags & BASE_OTHERS_WIDE) {
+        const uint64_t *others = (const uint64_t *)base_others(base) + from;
+        for (uint32_t i = 0; i < count; i++)
+            out[i] = others[i];
+    } else {
+        const uint32_t *others = (const uint32_t *)base_others(base) + from;
+        for (uint32_t i = 0; i < count; i++)
+            out[i] = others[i];
+    }
+}
+
+/* A relationship lives in the partition of its start node: the source's, or the other's. */
+static void
+copy_rels(uint64_t *out, const struct base *base, uint64_t from, uint32_t count, uint64_t source, bool incoming)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t start = incoming ? base_other(base, from + i) : source;
+        out[i] = id_make(base_number(base, from + i), partition_of(start));
+    }
+}
+
+static void
+fill_u32(uint32_t *out, uint32_t count, uint32_t value)
+{
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = value;
+}
+
+/* Columns that are the same for a stretch of one type. */
+static void
+write_plain(struct expansion *expansion, uint32_t count, uint32_t type, bool incoming)
+{
+    struct expand_output *out = expansion->out;
+    uint32_t at = expansion->written;
+    if (out->source_rows)
+        fill_u32(out->source_rows + at, count, expansion->row);
+    if (out->types)
+        fill_u32(out->types + at, count, type);
+    if (out->directions)
+        memset(out->directions + at, incoming ? DIRECTION_IN : DIRECTION_OUT, count);
+    expansion->written += count;
+    expansion->emitted += count;
+}
+
+/* Writes a stretch of a base as far as there is room. */
+static void
+write_base(struct expansion *expansion, const struct base *base, uint64_t from, uint64_t count, uint32_t type,
+           uint64_t source, bool incoming)
+{
+    if (expansion->skip >= count) {
+        expansion->skip -= count;
+        return;
+    }
+    from += expansion->skip;
+    count -= expansion->skip;
+    expansion->skip = 0;
+    uint32_t room = expansion->max - expansion->written;
+    uint32_t taken = count < room ? (uint32_t)count : room;
+    struct expand_output *out = expansion->out;
+    if (out->others)
+        copy_others(out->others + expansion->written, base, from, taken);
+    if (out->rels)
+        copy_rels(out->rels + expansion->written, base, from, taken, source, incoming);
+    write_plain(expansion, taken, type, incoming);
+}
+
+static void
+write_entry(struct expansion *expansion, const struct entry *entry, uint64_t source, bool incoming)
+{
+    if (expansion->skip) {
+        expansion->skip--;
+        return;
+    }
+    struct expand_output *out = expansion->out;
+    if (out->others)
+        out->others[expansion->written] = entry->other;
+    if (out->rels)
+        out->rels[expansion->written] = id_make(entry->number, partition_of(incoming ? entry->other : source));
+    write_plain(expansion, 1, entry->type, incoming);
+}
+
+static void
+expand_walk(struct expansion *expansion, struct list_walk *walk, uint64_t source, bool incoming)
+{
+    struct list_piece piece;
+    while (expansion->written < expansion->max && list_walk_next(walk, &piece)) {
+        if (piece.entry)
+            write_entry(expansion, piece.entry, source, incoming);
+        else
+            write_base(expansion, walk->base, piece.from, piece.count, piece.type, source, incoming);
+    }
+}
+
+static void
+expand_list(struct expansion *expansion, uint64_t list, uint64_t source, bool incoming, bool skip_self)
+{
+    if (!list)
+        return;
+    const struct base *base = list_base(list);
+    bool whole = expansion->type_count == 0 && !expansion->out->types;
+    if (!list_is_dirty(list) && whole && !(skip_self && (base->flags & BASE_HAS_SELF))) {
+        write_base(expansion, base, 0, base->count, 0, source, incoming);
+        return;
+    }
+    struct list_walk walk;
+    list_walk_begin(
+        &walk, &expansion->store->pool, list, expansion->view.snapshot, expansion->view.txid, expansion->types,
+        expansion->type_count);
+    walk.skip_self = skip_self;
+    walk.other = source;
+    expand_walk(expansion, &walk, source, incoming);
+}
+
+static void
+prefetch_record(const struct store *store, uint64_t node)
+{
+    const struct node_record *record = node_record_lookup(store, node);
+    if (record)
+        __builtin_prefetch(record);
+}
+
+static void
+prefetch_list(const struct store *store, uint64_t node, enum direction direction)
+{
+    const struct node_record *record = node_record_lookup(store, node);
+    if (!record)
+        return;
+    if (direction & DIRECTION_OUT) {
+        const char *list = (const char *)(uintptr_t)(record->out & ~UINT64_C(1));
+        __builtin_prefetch(list);
+        __builtin_prefetch(list + 64);
+    }
+    if (direction & DIRECTION_IN) {
+        const char *list = (const char *)(uintptr_t)(record->in & ~UINT64_C(1));
+        __builtin_prefetch(list);
+        __builtin_prefetch(list + 64);
+    }
+}
+
+/* One source row. True when it is through, false when the output is full. */
+static bool
+expand_row(struct expansion *expansion, uint64_t node, enum direction direction)
+{
+    const struct node_record *record = node_record_lookup(expansion->store, node);
+    if (!record)
+        return true;
+    if (direction & DIRECTION_OUT)
+        expand_list(expansion, record->out, node, false, false);
+    if ((direction & DIRECTION_IN) && expansion->written < expansion->max)
+        expand_list(expansion, record->in, node, true, direction == DIRECTION_BOTH);
+    return expansion->written < expansion->max;
+}
+
+uint32_t
+store_expand(struct store *store, struct view view, const uint64_t *nodes, uint32_t count, enum direction direction,
+             const uint32_t *types, uint32_t type_count, struct expand_cursor *cursor, struct expand_output *out,
+             uint32_t max)
+{
+    assert(max > 0);
+    struct expansion expansion = {
+        .store = store, .view = view, .types = types, .type_count = type_count, .out = out, .max = max};
+    uint32_t row = cursor->row;
+    for (uint32_t i = row; i < row + RECORD_AHEAD && i < count; i++)
+        prefetch_record(store, nodes[i]);
+    for (uint32_t i = row; i < row + LIST_AHEAD && i < count; i++)
+        prefetch_list(store, nodes[i], direction);
+    for (; row < count; row++) {
+        if (row + RECORD_AHEAD < count)
+            prefetch_record(store, nodes[row + RECORD_AHEAD]);
+        if (row + LIST_AHEAD < count)
+            prefetch_list(store, nodes[row + LIST_AHEAD], direction);
+        expansion.row = row;
+        expansion.skip = cursor->skip;
+        expansion.emitted = 0;
+        if (!expand_row(&expansion, nodes[row], direction)) {
+            cursor->row = row;
+            cursor->skip += expansion.emitted;
+            return expansion.written;
+        }
+        cursor->skip = 0;
+    }
+    cursor->row = count;
+    cursor->done = true;
+    return expansion.written;
+}
+
+uint32_t
+store_expand_into(struct store *store, struct view view, node_id node, node_id other, enum direction direction,
+                  const uint32_t *types, uint32_t type_count, struct expand_cursor *cursor, struct expand_output *out,
+                  uint32_t max)
+{
+    assert(max > 0);
+    struct expansion expansion = {
+        .store = store, .view = view, .types = types, .type_count = type_count, .out = out, .max = max};
+    expansion.skip = cursor->skip;
+    for (int side = 0; side < 2 && expansion.written < max; side++) {
+        bool incoming = side == 1;
+        if (!(direction & (incoming ? DIRECTION_IN : DIRECTION_OUT)))
+            continue;
+        if (incoming && direction == DIRECTION_BOTH && node.id == other.id)
+            continue; /* a self-loop is seen once */
+        const uint64_t *list = node_list(store, node.id, incoming);
+        if (!list || !*list)
+            continue;
+        struct list_walk walk;
+        list_walk_begin(&walk, &store->pool, *list, view.snapshot, view.txid, types, type_count);
+        walk.only_other = true;
+        walk.other = other.id;
+        expand_walk(&expansion, &walk, node.id, incoming);
+    }
+    cursor->skip += expansion.emitted;
+    cursor->done = expansion.written < max;
+    return expansion.written;
+}
+
+uint64_t
+store_degree(struct store *store, struct view view, node_id node, enum direction direction, const uint32_t *types,
+             uint32_t type_count)
+{
+    uint64_t degree = 0;
+    for (int side = 0; side < 2; side++) {
+        bool incoming = side == 1;
+        if (!(direction & (incoming ? DIRECTION_IN : DIRECTION_OUT)))
+            continue;
+        const uint64_t *list = node_list(store, node.id, incoming);
+        if (!list || !*list)
+            continue;
+        struct list_walk walk;
+        list_walk_begin(&walk, &store->pool, *list, view.snapshot, view.txid, types, type_count);
+        walk.skip_self = incoming && direction == DIRECTION_BOTH;
+        walk.other = node.id;
+        struct list_piece piece;
+        while (list_walk_next(&walk, &piece))
+            degree += piece.count;
+    }
+    return degree;
+}
