@@ -54,24 +54,26 @@ struct qv_params;
 
 enum qv_status {
     QV_OK = 0,
-    QV_DONE = 1,           /* no more rows, no more items */
-    QV_FAILED = -1,        /* the server refused or could not do it: see `code` */
-    QV_IGNORED = -2,       /* not run: an earlier request sent with it failed */
-    QV_CANCELLED = -3,     /* ended by qv_cancel */
-    QV_TIMEOUT = -4,       /* nothing came from the server in time; the connection is unusable */
-    QV_LOST = -5,          /* no connection, or it broke */
-    QV_OUTCOME_UNKNOWN = -6, /* the connection broke during a commit: it may or may not have happened */
-    QV_PROTOCOL = -7,      /* the other end does not speak Bolt 5, or broke its rules */
-    QV_MISUSE = -8,        /* the call is not allowed now, or an argument is wrong; nothing was done */
-    QV_NO_MEMORY = -9,     /* no memory, or more than the limits in the options */
-    QV_TYPE = -10,         /* the value has another type */
+    QV_DONE = 1,       /* no more rows, no more items */
+    QV_FAILED = -1,    /* the server refused or could not do it: see `code` */
+    QV_IGNORED = -2,   /* not run: an earlier request sent with it failed */
+    QV_CANCELLED = -3, /* ended by qv_cancel */
+    QV_TIMEOUT = -4,   /* nothing came from the server in time; the connection is unusable */
+    QV_LOST = -5,      /* no connection, or it broke */
+    QV_OUTCOME_UNKNOWN =
+        -6,            /* the connection broke during a commit: it may or may not have happened */
+    QV_PROTOCOL = -7,  /* the other end does not speak Bolt 5, or broke its rules */
+    QV_MISUSE = -8,    /* the call is not allowed now, or an argument is wrong; nothing was done */
+    QV_NO_MEMORY = -9, /* no memory, or more than the limits in the options */
+    QV_TYPE = -10,     /* the value has another type */
 };
 
 /* What went wrong. Owned by the connection or result it came from; valid until the next call on it.
  * The strings are never NULL. */
 struct qv_error {
     enum qv_status status;
-    const char *code;       /* such as "Neo.ClientError.Statement.SyntaxError"; "" when the server did not say */
+    const char
+        *code; /* such as "Neo.ClientError.Statement.SyntaxError"; "" when the server did not say */
     const char *gql_status; /* five characters, or "" */
     const char *message;    /* for people; may have several lines */
     int64_t offset;         /* characters from the start of the statement, or -1 */
@@ -97,19 +99,21 @@ typedef bool qv_progress_fn(void *context, uint64_t row_count, uint64_t waited_m
 
 /* Members left zero take their defaults. Everything is copied by qv_connection_open. */
 struct qv_options {
-    const char *uri;      /* bolt://[user[:password]@]host[:port][/database]; default bolt://localhost:7687 */
-    const char *user;     /* NULL: the URI's, or no authentication */
-    const char *password; /* NULL: the URI's, or "" */
-    const char *database; /* NULL: the URI's, or the server's default */
-    const char *user_agent;         /* default "libquiver/<version>" */
-    uint64_t connect_timeout_ms;    /* default 30,000: from the first packet to a usable connection */
-    uint64_t receive_timeout_ms;    /* longest silence while waiting; default what the server hints, or none */
-    int64_t fetch_size;             /* rows asked for at a time, default 1,000; -1: all at once */
-    size_t message_size_max;        /* bytes of one message from the server; default 128 MiB */
-    size_t stash_size_max;          /* bytes kept of results read out of order; default 256 MiB */
-    qv_progress_fn *progress;       /* NULL: none */
+    const char
+        *uri; /* bolt://[user[:password]@]host[:port][/database]; default bolt://localhost:7687 */
+    const char *user;            /* NULL: the URI's, or no authentication */
+    const char *password;        /* NULL: the URI's, or "" */
+    const char *database;        /* NULL: the URI's, or the server's default */
+    const char *user_agent;      /* default "libquiver/<version>" */
+    uint64_t connect_timeout_ms; /* default 30,000: from the first packet to a usable connection */
+    uint64_t
+        receive_timeout_ms; /* longest silence while waiting; default what the server hints, or none */
+    int64_t fetch_size;     /* rows asked for at a time, default 1,000; -1: all at once */
+    size_t message_size_max;  /* bytes of one message from the server; default 128 MiB */
+    size_t stash_size_max;    /* bytes kept of results read out of order; default 256 MiB */
+    qv_progress_fn *progress; /* NULL: none */
     void *progress_context;
-    uint64_t progress_interval_ms;  /* default 100 */
+    uint64_t progress_interval_ms; /* default 100 */
 };
 
 /* Connects, agrees on the protocol version and authenticates. Blocks, at most connect_timeout_ms.
@@ -117,15 +121,16 @@ struct qv_options {
  * closed (it is NULL only when there was no memory). QV_MISUSE for a bad URI and for the schemes with
  * encryption (bolt+s, bolt+ssc, neo4j+s, neo4j+ssc), which this library does not speak. neo4j:// is
  * taken as bolt://: there is one server and nothing to route. */
-QV_API enum qv_status qv_connection_open(const struct qv_options *options, struct qv_connection **connection);
+QV_API enum qv_status
+qv_connection_open(const struct qv_options *options, struct qv_connection **connection);
 
 /* Says goodbye, closes the socket and frees the connection; an open transaction is rolled back by the
  * server. Results still open remain valid objects and end with QV_LOST. NULL is fine. Does not block. */
 QV_API void qv_connection_close(struct qv_connection *connection);
 
 /* Logs on as somebody else, on the same connection, outside transactions. Blocks. */
-QV_API enum qv_status
-qv_connection_authenticate(struct qv_connection *connection, const char *user, const char *password);
+QV_API enum qv_status qv_connection_authenticate(
+    struct qv_connection *connection, const char *user, const char *password);
 
 /* The last failure on this connection, or NULL when the last call on it succeeded. */
 QV_API const struct qv_error *qv_connection_error(const struct qv_connection *connection);
@@ -170,7 +175,8 @@ QV_API void qv_params_float(struct qv_params *params, const char *key, double re
 /* `text` is NUL-terminated UTF-8; the server refuses other bytes. */
 QV_API void qv_params_string(struct qv_params *params, const char *key, const char *text);
 QV_API void qv_params_text(struct qv_params *params, const char *key, struct qv_text text);
-QV_API void qv_params_bytes(struct qv_params *params, const char *key, const void *bytes, size_t size);
+QV_API void
+qv_params_bytes(struct qv_params *params, const char *key, const void *bytes, size_t size);
 /* What is set until the matching qv_params_close goes into the list or map. They nest. */
 QV_API void qv_params_open_list(struct qv_params *params, const char *key);
 QV_API void qv_params_open_map(struct qv_params *params, const char *key);
@@ -200,16 +206,20 @@ struct qv_point {
 QV_API void qv_params_date(struct qv_params *params, const char *key, struct qv_date date);
 QV_API void qv_params_time(struct qv_params *params, const char *key, struct qv_time time);
 QV_API void qv_params_local_time(struct qv_params *params, const char *key, struct qv_time time);
-QV_API void qv_params_date_time(struct qv_params *params, const char *key, struct qv_date_time date_time);
-QV_API void qv_params_local_date_time(struct qv_params *params, const char *key, struct qv_date_time date_time);
-QV_API void qv_params_duration(struct qv_params *params, const char *key, struct qv_duration duration);
+QV_API void
+qv_params_date_time(struct qv_params *params, const char *key, struct qv_date_time date_time);
+QV_API void
+qv_params_local_date_time(struct qv_params *params, const char *key, struct qv_date_time date_time);
+QV_API void
+qv_params_duration(struct qv_params *params, const char *key, struct qv_duration duration);
 QV_API void qv_params_point(struct qv_params *params, const char *key, struct qv_point point);
 
 /* ---- running ---- */
 
 struct qv_run_options {
-    int64_t timeout_ms;           /* the server ends the transaction after that long; 0: the server's default */
-    bool read_only;               /* the server refuses writes */
+    int64_t
+        timeout_ms; /* the server ends the transaction after that long; 0: the server's default */
+    bool read_only; /* the server refuses writes */
     const char *database;         /* NULL: the connection's */
     const char *const *bookmarks; /* wait until these are visible */
     size_t bookmark_count;
@@ -233,7 +243,8 @@ QV_API enum qv_status
 qv_execute(struct qv_connection *connection, const char *statement, const struct qv_params *params);
 
 /* Queues the begin of an explicit transaction. A failure shows at the next answer that is waited for. */
-QV_API enum qv_status qv_begin(struct qv_connection *connection, const struct qv_run_options *options);
+QV_API enum qv_status
+qv_begin(struct qv_connection *connection, const struct qv_run_options *options);
 /* Ends the transaction and blocks until the server has answered: after QV_OK of qv_commit it is durable.
  * Rows of its results that have not been read yet are kept, those the server has not sent are dropped.
  * After any failure but QV_OUTCOME_UNKNOWN nothing of the transaction remains. A transaction in which a
@@ -309,9 +320,10 @@ QV_API uint64_t qv_result_row_count(const struct qv_result *result);
 QV_API struct qv_value qv_result_metadata(const struct qv_result *result);
 
 struct qv_summary {
-    char type[3];         /* "r", "w", "rw", "s", or "" */
-    int64_t first_row_ms; /* until the first row was available, as the server measured; -1: not told */
-    int64_t last_row_ms;  /* and until the last one was taken */
+    char type[3]; /* "r", "w", "rw", "s", or "" */
+    int64_t
+        first_row_ms; /* until the first row was available, as the server measured; -1: not told */
+    int64_t last_row_ms; /* and until the last one was taken */
     bool contains_updates;
     int64_t nodes_created, nodes_deleted;
     int64_t relationships_created, relationships_deleted;
@@ -343,7 +355,8 @@ struct qv_iterator {
     bool has_keys;
 };
 QV_API struct qv_iterator qv_value_items(struct qv_value value);
-QV_API enum qv_status qv_iterator_next(struct qv_iterator *iterator, struct qv_text *key, struct qv_value *item);
+QV_API enum qv_status
+qv_iterator_next(struct qv_iterator *iterator, struct qv_text *key, struct qv_value *item);
 /* Entry of a map, QV_NULL when it is not there. Walks the map. */
 QV_API struct qv_value qv_map_get(struct qv_value map, const char *key);
 
@@ -361,14 +374,16 @@ struct qv_relationship {
 };
 /* node 0, relationship 0, node 1, ... relationship length-1, node length. */
 struct qv_path {
-    uint32_t length; /* relationships */
+    uint32_t length;                               /* relationships */
     struct qv_value nodes, relationships, indices; /* as on the wire; use the functions below */
 };
 QV_API enum qv_status qv_value_node(struct qv_value value, struct qv_node *node);
-QV_API enum qv_status qv_value_relationship(struct qv_value value, struct qv_relationship *relationship);
+QV_API enum qv_status
+qv_value_relationship(struct qv_value value, struct qv_relationship *relationship);
 QV_API enum qv_status qv_value_path(struct qv_value value, struct qv_path *path);
 /* QV_DONE beyond the end. `forward`: the step goes along the relationship's direction. */
-QV_API enum qv_status qv_path_node(const struct qv_path *path, uint32_t index, struct qv_node *node);
+QV_API enum qv_status
+qv_path_node(const struct qv_path *path, uint32_t index, struct qv_node *node);
 QV_API enum qv_status qv_path_relationship(
     const struct qv_path *path,
     uint32_t index,
@@ -385,13 +400,14 @@ QV_API enum qv_status qv_value_point(struct qv_value value, struct qv_point *poi
 
 enum qv_notation {
     QV_CYPHER, /* as Cypher would write it: 'a', [1, 2], {k: 1}, (:Label {k: 1}), date 2024-01-31 bare */
-    QV_JSON,   /* one JSON value; bytes as hexadecimal, temporals and non-finite floats as strings */
-    QV_PLAIN,  /* as QV_CYPHER, but a string on the outside without its quotes and null as nothing */
+    QV_JSON,  /* one JSON value; bytes as hexadecimal, temporals and non-finite floats as strings */
+    QV_PLAIN, /* as QV_CYPHER, but a string on the outside without its quotes and null as nothing */
 };
 /* Writes the value as text, at most `size` bytes with a final NUL, and returns how many bytes the whole
  * text has without it (so a return >= size means it was cut). A date-time with a named zone is written
  * in UTC with the name behind it, since the client has no time zone database. */
-QV_API size_t qv_value_print(struct qv_value value, enum qv_notation notation, char *out, size_t size);
+QV_API size_t
+qv_value_print(struct qv_value value, enum qv_notation notation, char *out, size_t size);
 
 #ifdef __cplusplus
 }

@@ -57,7 +57,8 @@ struct client_error {
 
 void client_error_clear(struct client_error *error);
 void client_error_destroy(struct client_error *error);
-enum qv_status client_error_set(struct client_error *error, enum qv_status status, const char *format, ...)
+enum qv_status
+client_error_set(struct client_error *error, enum qv_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void client_error_copy(struct client_error *to, const struct client_error *from);
 /* From the map of a FAILURE message, either shape. */
@@ -73,8 +74,8 @@ void client_uri_destroy(struct client_uri *uri);
 
 /* Bytes in and out of the socket, framed as chunks. */
 struct wire {
-    int socket; /* -1: none */
-    int wake;   /* eventfd written by qv_cancel, so that a wait ends */
+    int socket;               /* -1: none */
+    int wake;                 /* eventfd written by qv_cancel, so that a wait ends */
     atomic_bool cancel_asked; /* set by qv_cancel, so that a stream that never waits ends too */
     struct pack_writer out;
     size_t out_sent;
@@ -122,6 +123,7 @@ struct qv_connection {
     struct pack_writer scratch; /* one message before it is cut into chunks */
     struct client_error error;
     bool has_error;
+    bool is_open; /* authenticated: from here on a RESET is understood */
     bool is_broken;
     enum qv_status broken_status; /* why */
     char *user_agent, *user, *password, *database, *host;
@@ -141,10 +143,10 @@ struct qv_connection {
     uint32_t reset_count; /* RESETs among them */
     bool cancelling;      /* a RESET of qv_cancel is among them */
 
-    struct list_link results;      /* of all results not closed */
-    struct qv_result *unpulled;    /* RUN is queued, its PULL not yet */
-    struct qv_result *limited;     /* outside a transaction, asked for some rows only: may stay open */
-    struct qv_result *reader;      /* whose next row is wanted now */
+    struct list_link results;   /* of all results not closed */
+    struct qv_result *unpulled; /* RUN is queued, its PULL not yet */
+    struct qv_result *limited;  /* outside a transaction, asked for some rows only: may stay open */
+    struct qv_result *reader;   /* whose next row is wanted now */
     enum transaction_state transaction;
     struct client_error transaction_error; /* what failed in it */
 };
@@ -193,15 +195,18 @@ enum qv_status wire_flush(struct qv_connection *connection);
 /* Blocks until there is at least one new byte. */
 enum qv_status wire_receive(struct qv_connection *connection, uint64_t deadline_ms);
 /* The next complete message in the receive buffer; QV_DONE when there is none yet. */
-enum qv_status wire_next_message(struct qv_connection *connection, const uint8_t **data, size_t *size);
+enum qv_status
+wire_next_message(struct qv_connection *connection, const uint8_t **data, size_t *size);
 uint64_t wire_now_ms(void);
 
 /* ---- connection.c ---- */
 /* Records a failure of the connection and returns its status. */
-enum qv_status client_fail(struct qv_connection *connection, enum qv_status status, const char *format, ...)
+enum qv_status
+client_fail(struct qv_connection *connection, enum qv_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* The same, and nothing can be done with the connection any more: every open result ends. */
-enum qv_status client_break(struct qv_connection *connection, enum qv_status status, const char *format, ...)
+enum qv_status
+client_break(struct qv_connection *connection, enum qv_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 enum qv_status client_set_error(struct qv_connection *connection, const struct client_error *error);
 /* Start of every public call: forgets the last error, refuses a broken connection. */
@@ -210,7 +215,8 @@ char *client_copy_text(struct qv_text text);
 
 /* ---- request.c ---- */
 /* Appends the message in connection->scratch and remembers that an answer will come. */
-enum qv_status request_queue(struct qv_connection *connection, enum request_kind kind, struct qv_result *result);
+enum qv_status
+request_queue(struct qv_connection *connection, enum request_kind kind, struct qv_result *result);
 /* Queues a RESET; an open transaction is over, results half read are over. */
 enum qv_status request_reset(struct qv_connection *connection);
 /* Queues the PULL of the last RUN when it is still to come: for `count` rows, -1 for all. */

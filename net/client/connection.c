@@ -18,10 +18,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#ifndef QUIVER_VERSION
-#define QUIVER_VERSION "0.1.0"
-#endif
-
 const char *
 qv_version(void)
 {
@@ -82,7 +78,7 @@ client_break(struct qv_connection *connection, enum qv_status status, const char
     connection->request_count = 0;
     connection->reset_count = 0;
     connection->unpulled = NULL;
-    list_for_each(link, &connection->results) {
+    list_for_each (link, &connection->results) {
         struct qv_result *result = list_entry(link, struct qv_result, link);
         result->pull_outstanding = false;
         if (result->state != RESULT_DONE)
@@ -122,7 +118,8 @@ static enum qv_status
 take_options(struct qv_connection *connection, const struct qv_options *options)
 {
     struct client_uri uri;
-    const char *problem = client_uri_parse(options->uri ? options->uri : "bolt://localhost:7687", &uri);
+    const char *problem = client_uri_parse(
+        options->uri ? options->uri : "bolt://localhost:7687", &uri);
     enum qv_status status = QV_OK;
     if (problem) {
         status = client_break(
@@ -137,17 +134,18 @@ take_options(struct qv_connection *connection, const struct qv_options *options)
     }
     memcpy(connection->port, uri.port, sizeof(connection->port));
     client_uri_destroy(&uri);
-    connection->connect_timeout_ms =
-        options->connect_timeout_ms ? options->connect_timeout_ms : CLIENT_CONNECT_TIMEOUT_MS;
+    connection->connect_timeout_ms = options->connect_timeout_ms ? options->connect_timeout_ms
+                                                                 : CLIENT_CONNECT_TIMEOUT_MS;
     connection->receive_timeout_ms = options->receive_timeout_ms;
     connection->fetch_size = options->fetch_size ? options->fetch_size : CLIENT_FETCH_SIZE;
-    connection->wire.message_size_max =
-        options->message_size_max ? options->message_size_max : CLIENT_MESSAGE_SIZE_MAX;
-    connection->stash_size_max = options->stash_size_max ? options->stash_size_max : CLIENT_STASH_SIZE_MAX;
+    connection->wire.message_size_max = options->message_size_max ? options->message_size_max
+                                                                  : CLIENT_MESSAGE_SIZE_MAX;
+    connection->stash_size_max = options->stash_size_max ? options->stash_size_max
+                                                         : CLIENT_STASH_SIZE_MAX;
     connection->progress = options->progress;
     connection->progress_context = options->progress_context;
-    connection->progress_interval_ms =
-        options->progress_interval_ms ? options->progress_interval_ms : CLIENT_PROGRESS_INTERVAL_MS;
+    connection->progress_interval_ms = options->progress_interval_ms ? options->progress_interval_ms
+                                                                     : CLIENT_PROGRESS_INTERVAL_MS;
     return status;
 }
 
@@ -159,7 +157,8 @@ handshake(struct qv_connection *connection, uint64_t deadline_ms)
     static const uint8_t request[20] = {0x60, 0x60, 0xB0, 0x17, 0, 2, 8, 5, 0, 4, 4, 5};
     struct wire *wire = &connection->wire;
     pack_write_raw(&wire->out, request, sizeof(request));
-    enum qv_status status = wire->out.err ? client_break(connection, QV_NO_MEMORY, "no memory") : QV_OK;
+    enum qv_status status = wire->out.err ? client_break(connection, QV_NO_MEMORY, "no memory")
+                                          : QV_OK;
     if (status == QV_OK)
         status = wire_flush(connection);
     while (status == QV_OK && wire->in_end - wire->raw < 4)
@@ -167,15 +166,18 @@ handshake(struct qv_connection *connection, uint64_t deadline_ms)
     if (status == QV_LOST)
         return client_error_set(
             &connection->error, QV_LOST,
-            "%s:%s closed the connection during the handshake; is it a Bolt port without encryption?",
+            "%s:%s closed the connection during the handshake; is it a Bolt port without "
+            "encryption?",
             connection->host, connection->port);
     if (status != QV_OK)
         return status;
     const uint8_t *answer = wire->in + wire->raw;
     wire->raw += 4;
     if (memcmp(answer, "HTTP", 4) == 0)
-        return client_break(connection, QV_PROTOCOL, "%s:%s is an HTTP server", connection->host, connection->port);
-    bool spoken = answer[0] == 0 && answer[1] == 0 && answer[3] == 5 && answer[2] <= 8 && answer[2] != 5;
+        return client_break(
+            connection, QV_PROTOCOL, "%s:%s is an HTTP server", connection->host, connection->port);
+    bool spoken = answer[0] == 0 && answer[1] == 0 && answer[3] == 5 && answer[2] <= 8 &&
+                  answer[2] != 5;
     if (!spoken)
         return client_break(
             connection, QV_PROTOCOL, "the server at %s:%s does not speak Bolt 5", connection->host,
@@ -198,7 +200,9 @@ queue_hello(struct qv_connection *connection)
     struct utsname name;
     char platform[160] = "unknown";
     if (uname(&name) == 0)
-        snprintf(platform, sizeof(platform), "%.60s %.60s; %.20s", name.sysname, name.release, name.machine);
+        snprintf(
+            platform, sizeof(platform), "%.60s %.60s; %.20s", name.sysname, name.release,
+            name.machine);
     bool agent = connection->protocol >= 0x503;
     pack_writer_reset(message);
     pack_write_structure(message, MESSAGE_HELLO, 1);
@@ -218,7 +222,8 @@ queue_hello(struct qv_connection *connection)
         write_key_text(message, "scheme", connection->user ? "basic" : "none");
         if (connection->user) {
             write_key_text(message, "principal", connection->user);
-            write_key_text(message, "credentials", connection->password ? connection->password : "");
+            write_key_text(
+                message, "credentials", connection->password ? connection->password : "");
         }
     }
     return request_queue(connection, REQUEST_HELLO, NULL);
@@ -279,6 +284,7 @@ qv_connection_open(const struct qv_options *options, struct qv_connection **out)
         connection->is_broken = true;
         connection->broken_status = status;
     }
+    connection->is_open = status == QV_OK;
     return status;
 }
 
@@ -291,7 +297,8 @@ qv_connection_authenticate(struct qv_connection *connection, const char *user, c
     if (connection->transaction != TRANSACTION_NONE)
         return client_fail(connection, QV_MISUSE, "not inside a transaction");
     if (connection->protocol < 0x501)
-        return client_fail(connection, QV_MISUSE, "the server's protocol version cannot change the user");
+        return client_fail(
+            connection, QV_MISUSE, "the server's protocol version cannot change the user");
     status = request_settle(connection);
     if (status != QV_OK)
         return status;
@@ -319,7 +326,8 @@ qv_connection_close(struct qv_connection *connection)
         return;
     if (!connection->is_broken) {
         if (connection->wire.out.size == 0)
-            (void)!send(connection->wire.socket, goodbye, sizeof(goodbye), MSG_NOSIGNAL | MSG_DONTWAIT);
+            (void)!send(
+                connection->wire.socket, goodbye, sizeof(goodbye), MSG_NOSIGNAL | MSG_DONTWAIT);
         connection->request_count = 0; /* an unanswered COMMIT is the caller's choice here */
         client_break(connection, QV_LOST, "the connection was closed");
     }

@@ -82,7 +82,9 @@ client_error_set(struct client_error *error, enum qv_status status, const char *
     error->public.status = status;
     if (size < 0)
         size = 0;
-    set_message(error, (struct qv_text){text, (size_t)size < sizeof(text) ? (size_t)size : sizeof(text) - 1});
+    set_message(
+        error,
+        (struct qv_text){text, (size_t)size < sizeof(text) ? (size_t)size : sizeof(text) - 1});
     return status;
 }
 
@@ -129,7 +131,9 @@ take_position(struct client_error *error, struct qv_value metadata)
         last = at++;
     unsigned line_number, column_number;
     long long offset_number;
-    if (last && sscanf(last, "(line %u, column %u (offset: %lld))", &line_number, &column_number, &offset_number) == 3) {
+    if (last && sscanf(
+                    last, "(line %u, column %u (offset: %lld))", &line_number, &column_number,
+                    &offset_number) == 3) {
         error->public.offset = offset_number;
         error->public.line = line_number;
         error->public.column = column_number;
@@ -145,7 +149,9 @@ client_error_from_failure(struct client_error *error, struct qv_value metadata)
     if (code.type != QV_STRING)
         code = qv_map_get(metadata, "code");
     copy_field(error->code, sizeof(error->code), qv_value_text(code));
-    copy_field(error->gql_status, sizeof(error->gql_status), qv_value_text(qv_map_get(metadata, "gql_status")));
+    copy_field(
+        error->gql_status, sizeof(error->gql_status),
+        qv_value_text(qv_map_get(metadata, "gql_status")));
     struct qv_text message = qv_value_text(qv_map_get(metadata, "message"));
     if (message.size == 0)
         message = (struct qv_text){"the server gave no message", 26};

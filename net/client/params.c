@@ -32,7 +32,8 @@ static void
 write_header(struct qv_params *params, bool is_map)
 {
     static const uint8_t zero_count[4];
-    params->levels[params->depth] = (struct params_level){.offset = params->writer.size, .is_map = is_map};
+    params->levels[params->depth] = (struct params_level){
+        .offset = params->writer.size, .is_map = is_map};
     pack_write_raw(&params->writer, is_map ? "\xDA" : "\xD6", 1);
     pack_write_raw(&params->writer, zero_count, sizeof(zero_count));
 }

@@ -147,8 +147,8 @@ print_day(struct printer *printer, int64_t days)
     int64_t year = year_of_era + era * 400 + (month <= 2);
     const char *sign = year < 0 ? "-" : year > 9999 ? "+" : "";
     print_format(
-        printer, "%s%04lld-%02lld-%02lld", sign, (long long)(year < 0 ? -year : year), (long long)month,
-        (long long)day);
+        printer, "%s%04lld-%02lld-%02lld", sign, (long long)(year < 0 ? -year : year),
+        (long long)month, (long long)day);
 }
 
 static void
@@ -166,8 +166,7 @@ print_fraction(struct printer *printer, int64_t nanoseconds)
 static void
 print_clock(struct printer *printer, int64_t seconds, int64_t nanoseconds)
 {
-    print_format(
-        printer, "%02d:%02d", (int)(seconds / 3600 % 100), (int)(seconds / 60 % 60));
+    print_format(printer, "%02d:%02d", (int)(seconds / 3600 % 100), (int)(seconds / 60 % 60));
     if (seconds % 60 || nanoseconds)
         print_format(printer, ":%02d", (int)(seconds % 60));
     print_fraction(printer, nanoseconds);
@@ -182,7 +181,8 @@ print_offset(struct printer *printer, int32_t offset)
     }
     int64_t magnitude = offset < 0 ? -(int64_t)offset : offset;
     print_format(
-        printer, "%c%02d:%02d", offset < 0 ? '-' : '+', (int)(magnitude / 3600), (int)(magnitude / 60 % 60));
+        printer, "%c%02d:%02d", offset < 0 ? '-' : '+', (int)(magnitude / 3600),
+        (int)(magnitude / 60 % 60));
     if (magnitude % 60)
         print_format(printer, ":%02d", (int)(magnitude % 60));
 }
@@ -191,7 +191,8 @@ static void
 print_date_time(struct printer *printer, struct qv_value value)
 {
     struct qv_date_time when;
-    if (qv_value_date_time(value, &when) != QV_OK || when.seconds > INT64_MAX / 2 || when.seconds < INT64_MIN / 2) {
+    if (qv_value_date_time(value, &when) != QV_OK || when.seconds > INT64_MAX / 2 ||
+        when.seconds < INT64_MIN / 2) {
         print_text(printer, "?");
         return;
     }
@@ -364,7 +365,8 @@ print_relationship(struct printer *printer, const struct qv_relationship *relati
 {
     if (printer->notation == QV_JSON) {
         print_format(
-            printer, "{\"id\":%lld,\"start\":%lld,\"end\":%lld,\"elementId\":", (long long)relationship->id,
+            printer,
+            "{\"id\":%lld,\"start\":%lld,\"end\":%lld,\"elementId\":", (long long)relationship->id,
             (long long)relationship->start_id, (long long)relationship->end_id);
         print_quoted(printer, relationship->element_id, '"');
         print_text(printer, ",\"type\":");

@@ -39,7 +39,8 @@ queue_push(struct qv_connection *connection, enum request_kind kind, struct qv_r
         connection->request_first = 0;
         connection->request_capacity = capacity;
     }
-    size_t at = (connection->request_first + connection->request_count) % connection->request_capacity;
+    size_t at = (connection->request_first + connection->request_count) %
+                connection->request_capacity;
     connection->requests[at] = (struct request){kind, result};
     connection->request_count++;
     return QV_OK;
@@ -79,8 +80,12 @@ queue_simple(struct qv_connection *connection, enum request_kind kind, uint8_t t
 }
 
 static enum qv_status
-queue_fetch(struct qv_connection *connection, struct qv_result *result, enum request_kind kind, int64_t count,
-            int64_t query_id)
+queue_fetch(
+    struct qv_connection *connection,
+    struct qv_result *result,
+    enum request_kind kind,
+    int64_t count,
+    int64_t query_id)
 {
     struct pack_writer *message = &connection->scratch;
     pack_writer_reset(message);
@@ -126,8 +131,7 @@ request_more(struct qv_connection *connection, struct qv_result *result)
 static void
 end_open_results(struct qv_connection *connection, const struct client_error *error)
 {
-    list_for_each(link, &connection->results)
-    {
+    list_for_each (link, &connection->results) {
         struct qv_result *result = list_entry(link, struct qv_result, link);
         if (result->state == RESULT_STREAMING && !result->pull_outstanding)
             result_fail(result, error);
@@ -193,7 +197,8 @@ take_hello(struct qv_connection *connection, struct qv_value metadata)
     if (take_text(&connection->server, qv_map_get(metadata, "server")) != QV_OK ||
         take_text(&connection->id, qv_map_get(metadata, "connection_id")) != QV_OK)
         return client_break(connection, QV_NO_MEMORY, "no memory");
-    struct qv_value seconds = qv_map_get(qv_map_get(metadata, "hints"), "connection.recv_timeout_seconds");
+    struct qv_value seconds = qv_map_get(
+        qv_map_get(metadata, "hints"), "connection.recv_timeout_seconds");
     if (seconds.type == QV_INTEGER && seconds.integer > 0 && seconds.integer < 1000000)
         connection->receive_timeout_ms = (uint64_t)seconds.integer * 1000;
     return QV_OK;
@@ -212,7 +217,8 @@ end_without_rows(struct qv_connection *connection, struct qv_result *result)
 }
 
 static enum qv_status
-take_fetch_success(struct qv_connection *connection, struct qv_result *result, struct qv_value metadata)
+take_fetch_success(
+    struct qv_connection *connection, struct qv_result *result, struct qv_value metadata)
 {
     struct qv_value more = qv_map_get(metadata, "has_more");
     result->pull_outstanding = false;
@@ -238,7 +244,8 @@ take_success(struct qv_connection *connection, struct request request, struct qv
         return take_hello(connection, metadata);
     case REQUEST_RUN:
         if (result_take_head(request.result, metadata) != QV_OK)
-            return client_break(connection, QV_PROTOCOL, "the answer to a statement has no valid list of columns");
+            return client_break(
+                connection, QV_PROTOCOL, "the answer to a statement has no valid list of columns");
         if (!request.result->pull_outstanding)
             end_without_rows(connection, request.result);
         return QV_OK;
@@ -268,12 +275,15 @@ take_success(struct qv_connection *connection, struct request request, struct qv
 
 /* FAILURE and IGNORED: the request did not happen. */
 static enum qv_status
-take_failure(struct qv_connection *connection, struct request request, const struct client_error *error)
+take_failure(
+    struct qv_connection *connection, struct request request, const struct client_error *error)
 {
     struct qv_result *result = request.result;
     if (request.kind == REQUEST_RESET)
-        return client_break(connection, QV_PROTOCOL, "the server could not reset: %s", error->public.message);
-    if (request.kind == REQUEST_HELLO || request.kind == REQUEST_LOGON || request.kind == REQUEST_LOGOFF) {
+        return client_break(
+            connection, QV_PROTOCOL, "the server could not reset: %s", error->public.message);
+    if (request.kind == REQUEST_HELLO || request.kind == REQUEST_LOGON ||
+        request.kind == REQUEST_LOGOFF) {
         client_set_error(connection, error);
         connection->request_count = 0; /* the server closes the connection now */
         return QV_OK;
@@ -347,10 +357,12 @@ take_message(struct qv_connection *connection, const uint8_t *data, size_t size)
         return result_take_record(head->result, data + reader.offset, size - reader.offset);
     }
     if (item.tag != MESSAGE_SUCCESS && item.tag != MESSAGE_FAILURE && item.tag != MESSAGE_IGNORED)
-        return client_break(connection, QV_PROTOCOL, "the server sent an unknown message (tag %02X)", item.tag);
+        return client_break(
+            connection, QV_PROTOCOL, "the server sent an unknown message (tag %02X)", item.tag);
     struct qv_value metadata = {.type = QV_NULL};
     size_t used = 0;
-    if (item.size == 1 && !value_decode(data + reader.offset, size - reader.offset, &metadata, &used))
+    if (item.size == 1 &&
+        !value_decode(data + reader.offset, size - reader.offset, &metadata, &used))
         return client_break(connection, QV_PROTOCOL, "the server sent a malformed message");
     if (reader.offset + used != size || (item.tag != MESSAGE_IGNORED && metadata.type != QV_MAP))
         return client_break(connection, QV_PROTOCOL, "the server sent a malformed message");
@@ -368,8 +380,9 @@ request_step(struct qv_connection *connection)
             return take_message(connection, data, size);
         if (status != QV_DONE)
             return status;
-        uint64_t deadline_ms =
-            connection->receive_timeout_ms ? wire_now_ms() + connection->receive_timeout_ms : UINT64_MAX;
+        uint64_t deadline_ms = connection->receive_timeout_ms
+                                   ? wire_now_ms() + connection->receive_timeout_ms
+                                   : UINT64_MAX;
         status = wire_receive(connection, deadline_ms);
         if (status != QV_OK)
             return status;
@@ -418,7 +431,8 @@ await_limited(struct qv_connection *connection)
         if (!result->pull_outstanding && !result->closed && result->state == RESULT_STREAMING)
             return client_fail(
                 connection, QV_MISUSE,
-                "the previous result has more rows: read it to its end or close it before the next statement");
+                "the previous result has more rows: read it to its end or close it before the next "
+                "statement");
         status = wire_flush(connection);
         if (status == QV_OK && connection->limited && connection->limited->pull_outstanding)
             status = request_step(connection);
@@ -491,9 +505,10 @@ write_run(
     if (status != QV_OK)
         return client_fail(
             connection, status,
-            status == QV_MISUSE ? "the parameters are not a complete map (a key is missing or too many, a list "
-                                  "is not closed, or a text is not UTF-8)"
-                                : "no memory for the parameters");
+            status == QV_MISUSE
+                ? "the parameters are not a complete map (a key is missing or too many, a list "
+                  "is not closed, or a text is not UTF-8)"
+                : "no memory for the parameters");
     if (!pack_utf8_is_valid(statement, statement_size))
         return client_fail(connection, QV_MISUSE, "the statement is not UTF-8");
     pack_writer_reset(message);
@@ -563,7 +578,8 @@ qv_begin(struct qv_connection *connection, const struct qv_run_options *options)
 {
     if (connection->transaction != TRANSACTION_NONE) {
         enum qv_status status = client_enter(connection);
-        return status == QV_OK ? client_fail(connection, QV_MISUSE, "a transaction is already open") : status;
+        return status == QV_OK ? client_fail(connection, QV_MISUSE, "a transaction is already open")
+                               : status;
     }
     enum qv_status status = start_request(connection);
     if (status != QV_OK)
@@ -583,17 +599,16 @@ static enum qv_status
 end_transaction(struct qv_connection *connection, enum request_kind kind)
 {
     bool may_be_open = false;
-    list_for_each(link, &connection->results)
-    {
+    list_for_each (link, &connection->results) {
         const struct qv_result *result = list_entry(link, struct qv_result, link);
-        may_be_open |= result != connection->unpulled && result->pull_outstanding && result->pull_limited;
+        may_be_open |= result != connection->unpulled && result->pull_outstanding &&
+                       result->pull_limited;
     }
-    enum qv_status status =
-        may_be_open ? request_settle(connection) : request_pull_deferred(connection, -1);
+    enum qv_status status = may_be_open ? request_settle(connection)
+                                        : request_pull_deferred(connection, -1);
     if (connection->transaction != TRANSACTION_OPEN)
         return status;
-    list_for_each(link, &connection->results)
-    {
+    list_for_each (link, &connection->results) {
         struct qv_result *result = list_entry(link, struct qv_result, link);
         if (status != QV_OK || result->state != RESULT_STREAMING || result->pull_outstanding)
             continue;
@@ -601,7 +616,8 @@ end_transaction(struct qv_connection *connection, enum request_kind kind)
         status = request_more(connection, result);
     }
     if (status == QV_OK)
-        status = queue_simple(connection, kind, kind == REQUEST_COMMIT ? MESSAGE_COMMIT : MESSAGE_ROLLBACK);
+        status = queue_simple(
+            connection, kind, kind == REQUEST_COMMIT ? MESSAGE_COMMIT : MESSAGE_ROLLBACK);
     if (status == QV_OK)
         status = request_settle(connection);
     if (status != QV_OK && !connection->is_broken)

@@ -166,7 +166,8 @@ stash_append(struct qv_result *result, const uint8_t *data, size_t size)
         if (connection->stash_size + more > connection->stash_size_max)
             return fail_here(
                 result, QV_NO_MEMORY,
-                "too many rows were kept while other results were read; read results in the order they were run");
+                "too many rows were kept while other results were read; read results in the order "
+                "they were run");
         uint8_t *grown = realloc(stash->data, capacity);
         if (!grown)
             return fail_here(result, QV_NO_MEMORY, "no memory for rows");
@@ -229,7 +230,8 @@ result_advance(struct qv_result *result)
     if (status == QV_OK)
         status = request_send(connection);
     /* While sending, rows may have been stashed and the end may have come. */
-    if (status != QV_OK || result->state == RESULT_DONE || result->stash.size > result->stash.offset)
+    if (status != QV_OK || result->state == RESULT_DONE ||
+        result->stash.size > result->stash.offset)
         return status;
     connection->reader = result;
     status = request_step(connection);
@@ -248,7 +250,8 @@ qv_result_next(struct qv_result *result)
             if (!result->has_error)
                 return QV_DONE;
             if (result->connection && !result->connection->is_broken)
-                (void)request_send(result->connection); /* the RESET that a failure made necessary */
+                (void)request_send(
+                    result->connection); /* the RESET that a failure made necessary */
             if (result->connection)
                 (void)client_set_error(result->connection, &result->error);
             return result->error.public.status;
@@ -300,9 +303,11 @@ qv_result_close(struct qv_result *result)
     result->has_row = false;
     stash_destroy(result);
     struct qv_connection *connection = result->connection;
-    if (connection && !connection->is_broken && result->state == RESULT_STREAMING && !result->pull_outstanding)
+    if (connection && !connection->is_broken && result->state == RESULT_STREAMING &&
+        !result->pull_outstanding)
         (void)request_more(connection, result);
-    if (!connection || connection->is_broken || (result->state == RESULT_DONE && !result->pull_outstanding))
+    if (!connection || connection->is_broken ||
+        (result->state == RESULT_DONE && !result->pull_outstanding))
         result_free(result);
     /* Else its last answer frees it. The server should not hold it open until the next call. */
     if (connection && !connection->is_broken && connection->wire.out.size > 0)

@@ -43,7 +43,8 @@ static const char *
 parse_scheme(const char *text, const char **rest)
 {
     static const char *const plain[] = {"bolt://", "neo4j://"};
-    static const char *const encrypted[] = {"bolt+s://", "bolt+ssc://", "neo4j+s://", "neo4j+ssc://"};
+    static const char *const encrypted[] = {
+        "bolt+s://", "bolt+ssc://", "neo4j+s://", "neo4j+ssc://"};
     for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
         if (strncmp(text, plain[i], strlen(plain[i])) == 0) {
             *rest = text + strlen(plain[i]);

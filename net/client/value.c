@@ -44,9 +44,9 @@ static void
 value_from_item(const struct pack_item *item, struct qv_value *value)
 {
     static const uint8_t types[] = {
-        [PACK_NULL] = QV_NULL,     [PACK_BOOLEAN] = QV_BOOLEAN, [PACK_INTEGER] = QV_INTEGER,
-        [PACK_FLOAT] = QV_FLOAT,   [PACK_STRING] = QV_STRING,   [PACK_BYTES] = QV_BYTES,
-        [PACK_LIST] = QV_LIST,     [PACK_MAP] = QV_MAP,         [PACK_STRUCTURE] = QV_UNKNOWN,
+        [PACK_NULL] = QV_NULL,   [PACK_BOOLEAN] = QV_BOOLEAN, [PACK_INTEGER] = QV_INTEGER,
+        [PACK_FLOAT] = QV_FLOAT, [PACK_STRING] = QV_STRING,   [PACK_BYTES] = QV_BYTES,
+        [PACK_LIST] = QV_LIST,   [PACK_MAP] = QV_MAP,         [PACK_STRUCTURE] = QV_UNKNOWN,
     };
     value->type = (enum qv_type)types[item->type];
     value->size = item->size;
@@ -105,7 +105,8 @@ value_tag(struct qv_value value)
 struct qv_text
 qv_value_text(struct qv_value value)
 {
-    return value.type == QV_STRING ? (struct qv_text){value.string, value.size} : (struct qv_text){"", 0};
+    return value.type == QV_STRING ? (struct qv_text){value.string, value.size}
+                                   : (struct qv_text){"", 0};
 }
 
 enum qv_status
@@ -198,9 +199,10 @@ fields_are(struct qv_value value, struct qv_value *fields, const char *types)
         return false;
     for (size_t i = 0; types[i]; i++) {
         enum qv_type type = fields[i].type;
-        bool matches = (types[i] == 'i' && type == QV_INTEGER) || (types[i] == 's' && type == QV_STRING) ||
-                       (types[i] == 'l' && type == QV_LIST) || (types[i] == 'm' && type == QV_MAP) ||
-                       (types[i] == 'f' && type == QV_FLOAT);
+        bool matches = (types[i] == 'i' && type == QV_INTEGER) ||
+                       (types[i] == 's' && type == QV_STRING) ||
+                       (types[i] == 'l' && type == QV_LIST) ||
+                       (types[i] == 'm' && type == QV_MAP) || (types[i] == 'f' && type == QV_FLOAT);
         if (!matches)
             return false;
     }
@@ -255,7 +257,10 @@ qv_value_path(struct qv_value value, struct qv_path *path)
     if (value.type != QV_PATH || !fields_are(value, fields, "lll") || fields[2].size % 2 != 0)
         return QV_TYPE;
     *path = (struct qv_path){
-        .length = fields[2].size / 2, .nodes = fields[0], .relationships = fields[1], .indices = fields[2]};
+        .length = fields[2].size / 2,
+        .nodes = fields[0],
+        .relationships = fields[1],
+        .indices = fields[2]};
     return QV_OK;
 }
 
@@ -307,7 +312,8 @@ qv_path_relationship(
     if (forward)
         *forward = place.integer > 0;
     struct qv_node before, after;
-    if (qv_path_node(path, index, &before) != QV_OK || qv_path_node(path, index + 1, &after) != QV_OK)
+    if (qv_path_node(path, index, &before) != QV_OK ||
+        qv_path_node(path, index + 1, &after) != QV_OK)
         return QV_TYPE;
     relationship->start_id = place.integer > 0 ? before.id : after.id;
     relationship->end_id = place.integer > 0 ? after.id : before.id;

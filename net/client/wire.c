@@ -56,6 +56,8 @@ static enum qv_status
 wire_take_cancel(struct qv_connection *connection)
 {
     wire_forget_cancel(&connection->wire);
+    if (!connection->is_open)
+        return client_break(connection, QV_CANCELLED, "cancelled while connecting");
     if (connection->cancelling || connection->request_count == 0)
         return QV_OK;
     connection->cancelling = true;
@@ -115,7 +117,9 @@ connect_address(const struct addrinfo *address, uint64_t deadline_ms, int *out)
     while (!problem) {
         uint64_t now_ms = wire_now_ms();
         struct pollfd polled = {.fd = fd, .events = POLLOUT};
-        int count = now_ms >= deadline_ms ? 0 : poll(&polled, 1, (int)min_u64(deadline_ms - now_ms, INT32_MAX));
+        int count = now_ms >= deadline_ms
+                        ? 0
+                        : poll(&polled, 1, (int)min_u64(deadline_ms - now_ms, INT32_MAX));
         if (count < 0 && errno == EINTR)
             continue;
         socklen_t size = sizeof(problem);
@@ -140,7 +144,8 @@ wire_connect(struct qv_connection *connection, uint64_t deadline_ms)
 {
     struct wire *wire = &connection->wire;
     struct addrinfo *found = NULL;
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+    const struct addrinfo hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
     int problem = getaddrinfo(connection->host, connection->port, &hints, &found);
     if (problem == EAI_NONAME || problem == EAI_ADDRFAMILY) {
         /* AI_ADDRCONFIG hides loopback addresses on a machine without a network. */
@@ -149,7 +154,8 @@ wire_connect(struct qv_connection *connection, uint64_t deadline_ms)
     }
     if (problem)
         return client_break(
-            connection, QV_LOST, "cannot find the host %s: %s", connection->host, gai_strerror(problem));
+            connection, QV_LOST, "cannot find the host %s: %s", connection->host,
+            gai_strerror(problem));
     problem = ECONNREFUSED;
     for (const struct addrinfo *address = found; address; address = address->ai_next) {
         problem = connect_address(address, deadline_ms, &wire->socket);
@@ -263,7 +269,8 @@ wire_flush(struct qv_connection *connection)
     struct wire *wire = &connection->wire;
     while (wire->out_sent < wire->out.size) {
         ssize_t sent = send(
-            wire->socket, wire->out.data + wire->out_sent, wire->out.size - wire->out_sent, MSG_NOSIGNAL);
+            wire->socket, wire->out.data + wire->out_sent, wire->out.size - wire->out_sent,
+            MSG_NOSIGNAL);
         if (sent > 0) {
             wire->out_sent += (size_t)sent;
             continue;
@@ -271,8 +278,9 @@ wire_flush(struct qv_connection *connection)
         if (sent < 0 && errno != EAGAIN && errno != EINTR)
             return client_break(connection, QV_LOST, "sending: %s", strerror(errno));
         /* The server may be unable to read until somebody reads its answers. */
-        uint64_t deadline_ms =
-            connection->receive_timeout_ms ? wire_now_ms() + connection->receive_timeout_ms : UINT64_MAX;
+        uint64_t deadline_ms = connection->receive_timeout_ms
+                                   ? wire_now_ms() + connection->receive_timeout_ms
+                                   : UINT64_MAX;
         short ready;
         enum qv_status status = wire_wait(connection, POLLIN | POLLOUT, deadline_ms, &ready);
         if (status == QV_OK && (ready & (POLLIN | POLLHUP | POLLERR))) {
