@@ -659,11 +659,27 @@ sim_step(struct sim *sim)
     return true;
 }
 
+/* When something happens next, if nothing is added before; UINT64_MAX: never. */
+static uint64_t
+next_step_ns(struct sim *sim)
+{
+    const struct sim_shard *shard = sim->shards ? shard_next(sim) : NULL;
+    uint64_t next_ns = shard ? shard->wake_ns : UINT64_MAX;
+    if (sim->event_total > 0 && sim->events[0].time_ns < next_ns)
+        next_ns = sim->events[0].time_ns;
+    return next_ns;
+}
+
 bool
 sim_run_until(struct sim *sim, sim_predicate_fn *predicate, void *context, uint64_t limit_ns)
 {
     uint64_t end_ns = sim->now_ns + limit_ns;
     while (!predicate(context)) {
+        uint64_t next_ns = next_step_ns(sim);
+        if (next_ns != UINT64_MAX && next_ns > end_ns) {
+            sim->now_ns = end_ns;
+            return false;
+        }
         if (sim->now_ns >= end_ns || !sim_step(sim) || sim->is_down)
             return false;
     }
