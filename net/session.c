@@ -786,10 +786,6 @@ read_run(struct session *session, struct pack_reader *reader, struct result *res
     err_t err = pack_read_text(reader, &options->text);
     if (err)
         return err;
-    if (options->text.size > QUERY_TEXT_SIZE_MAX) {
-        extra->reason = TEXT("the query text is longer than the server accepts (16 MiB)");
-        return ERR(LIMIT);
-    }
     extra->reason = TEXT("RUN: a parameter has a value that is not accepted");
     err = pack_read_value(reader, &session->format, &result->arena, &options->parameters);
     if (err)
@@ -829,6 +825,16 @@ run_start(struct session *session, struct result *result, struct query_options *
     session->wait = SESSION_WAIT_RUN;
 }
 
+/* Looked at before the message is copied, so a huge one costs no more memory than it has taken already. */
+static bool
+query_is_too_long(const struct pack_reader *reader)
+{
+    struct pack_reader peek = *reader;
+    struct text text;
+    return reader->size > QUERY_TEXT_SIZE_MAX && pack_read_text(&peek, &text) == 0
+        && text.size > QUERY_TEXT_SIZE_MAX;
+}
+
 static void
 request_run(struct session *session, struct pack_reader *reader)
 {
@@ -836,6 +842,10 @@ request_run(struct session *session, struct pack_reader *reader)
     struct extra extra = {0};
     if (session->result_count >= SESSION_RESULT_COUNT_MAX) {
         fail(session, ERR(LIMIT), TEXT("too many results are open in this transaction"));
+        return;
+    }
+    if (query_is_too_long(reader)) {
+        fail(session, ERR(LIMIT), TEXT("the query text is longer than the server accepts (16 MiB)"));
         return;
     }
     struct result *result = result_new(session, reader);
