@@ -393,7 +393,7 @@ sim_io_submit(struct seam *seam, struct io_op *op)
         sim_event_add(sim, sim_delay(sim, 0, 2000, 20), SIM_EVENT_CLOSE, seam->shard_index, op, 0);
         return;
     }
-    assert(!"an io_op of unknown kind");
+    assert(false && "an io_op of unknown kind");
 }
 
 static const struct seam_ops sim_ops = {
@@ -603,7 +603,7 @@ event_happen(struct sim *sim, const struct sim_event *event)
     case SIM_EVENT_TURN:
         break;
     }
-    assert(!"an event of unknown kind");
+    assert(false && "an event of unknown kind");
 }
 
 /* The shard whose turn is next; NULL when all sleep for ever. */

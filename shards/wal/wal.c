@@ -122,7 +122,7 @@ segment_take(struct wal *wal, uint64_t number, io_handle handle)
         return &wal->segments[i];
     }
     /* wal_segment_advance made sure of one. */
-    assert(!"a segment is free");
+    assert(false && "a segment is free");
     return NULL;
 }
 

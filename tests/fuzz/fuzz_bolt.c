@@ -63,7 +63,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     put_prologue(&out, data[0] % 5);
     pack_write_raw(&out, data + 1, size - 1);
     size_t sent = 0;
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < 40 && out.data; i++) {
         uint8_t sink[16384];
         sent += sim_client_send(sim, client, out.data + sent, out.size - sent);
         while (sim_client_receive(sim, client, sink, sizeof(sink)) > 0)
