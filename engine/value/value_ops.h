@@ -7,6 +7,8 @@
 #include "base/error.h"
 #include "base/value.h"
 
+struct zone_source;
+
 /* Three-valued logic. */
 enum trit { TRIT_FALSE = 0, TRIT_TRUE = 1, TRIT_NULL = 2 };
 
@@ -31,10 +33,13 @@ int value_order(struct value a, struct value b);
 
 /* A deep copy: everything the value points at is in the arena. */
 err_t value_copy(struct arena *arena, struct value value, struct value *out);
-/* May it be a property? Lists must be flat, without null, of one type. */
-bool value_is_storable(struct value value);
-/* What is wrong with it, for the error message: "a map", "a list with different types"; NULL when storable. */
+/* Why the store would refuse it as a property (value_is_storable in shards/store/operation.h says whether):
+ * "a map", "a list with different types"; NULL when it would not. */
 const char *value_unstorable_reason(struct value value);
+
+/* What to store for it: a list that mixes integers and floats becomes a list of floats; everything else
+ * stays as it is (storable or not). Shallow. */
+err_t value_storable_form(struct arena *arena, struct value value, struct value *out);
 
 /* The name of the value's type as Cypher's type system has it: INTEGER, LIST, ZONED DATETIME ... */
 const char *value_type_name(struct value value);
@@ -51,9 +56,20 @@ struct text value_to_string(struct arena *arena, struct value value);
 /* Shortest decimal text that reads back as the same float, as Cypher writes it (1.0, 1.0E10); out holds 32 bytes. */
 uint32_t value_print_float(double real, char *out);
 
-/* Arithmetic. Null operands give null. ERR(TYPE), ERR(ARITHMETIC), ERR(DIVISION_BY_ZERO), ERR(MEMORY_QUERY). */
-err_t value_add(struct arena *arena, struct value a, struct value b, struct value *out);
-err_t value_subtract(struct arena *arena, struct value a, struct value b, struct value *out);
+/* Lists and maps over `items`, which they borrow; ERR(LIMIT) when they would nest deeper than
+ * VALUE_DEPTH_MAX. Whatever builds a list or map out of computed values uses these, so that functions that
+ * recurse over a value cannot run out of stack. */
+enum { VALUE_DEPTH_MAX = 200 };
+err_t value_list_make(const struct value *items, uint32_t item_count, struct value *out);
+err_t value_map_make(const struct map_entry *entries, uint32_t entry_count, struct value *out);
+
+/* The digits of that text without a point, and the power of ten of the first; `real` is finite, not negative. */
+uint32_t value_float_digits(double real, char digits[20], int *exponent);
+
+/* Arithmetic. Null operands give null. ERR(TYPE), ERR(ARITHMETIC), ERR(DIVISION_BY_ZERO), ERR(LIMIT),
+ * ERR(MEMORY_QUERY). Zones are needed to add a duration to a date-time with a named zone. */
+err_t value_add(struct arena *arena, struct zone_source *zones, struct value a, struct value b, struct value *out);
+err_t value_subtract(struct arena *arena, struct zone_source *zones, struct value a, struct value b, struct value *out);
 err_t value_multiply(struct arena *arena, struct value a, struct value b, struct value *out);
 err_t value_divide(struct arena *arena, struct value a, struct value b, struct value *out);
 err_t value_modulo(struct arena *arena, struct value a, struct value b, struct value *out);

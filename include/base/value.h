@@ -2,7 +2,7 @@
  *
  *      byte 0   1        2..3     4..7                       8..15
  *     +------+-------+--------+---------------------------+------------------------------------------+
- *     | type | flags | unused | size: bytes, items, extra | the payload itself, or a pointer to it   |
+ *     | type | flags | depth  | size: bytes, items, extra | the payload itself, or a pointer to it   |
  *     +------+-------+--------+---------------------------+------------------------------------------+
  *
  * The shape is here, at the bottom, because both the store (properties) and the engine (rows) hold
@@ -106,7 +106,7 @@ struct value_path;
 struct value {
     uint8_t type;  /* enum value_type */
     uint8_t flags; /* VALUE_FLAG_* */
-    uint16_t unused;
+    uint16_t depth; /* list, map: an upper bound of the nesting inside, 0 = flat (value_list_make) */
     union {
         uint32_t
             size; /* string, bytes: bytes; list: items; map: entries; local date-time: nanoseconds */
