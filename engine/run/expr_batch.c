@@ -1,0 +1,387 @@
+/* Evaluation by batch.
+ *
+ *      filter:  age > 30 AND name = 'Ann'
+ *
+ *      rows 0..1023 --(age > 30)--> rows 3 8 9 .. --(name = 'Ann')--> rows 8 ..
+ *
+ * A node evaluates its children into whole columns and then runs one loop over them, so the cost of
+ * walking the tree is paid once for up to 1,024 rows. The left operand goes straight into the output,
+ * the right one into a scratch column. A predicate is a list of rows that gets shorter. Kinds that are
+ * rare or loop by themselves (CASE, comprehensions, paths) fall back to rows.
+ *
+ * Invariants
+ *  1. The results are those of expr_eval for each row; when some row fails, the batch fails.
+ *  2. Rows that AND, OR or CASE do not need are not evaluated.
+ *  3. Every scratch column taken is given back, also on failure. */
+#include "engine/run/expr_internal.h"
+
+/* The rows asked for: rows[i], or i when rows is NULL. */
+struct row_set {
+    const struct batch *batch;
+    const uint16_t *rows;
+    uint32_t count;
+};
+
+static err_t eval_set(const struct expr *expr, struct expr_context *context, const struct row_set *set, struct value *out);
+
+static uint32_t
+set_row(const struct row_set *set, uint32_t i)
+{
+    return set->rows ? set->rows[i] : i;
+}
+
+static err_t
+eval_by_row(const struct expr *expr, struct expr_context *context, const struct row_set *set, struct value *out)
+{
+    err_t err = 0;
+    for (uint32_t i = 0; !err && i < set->count; i++)
+        err = expr_eval(expr, context, set->batch, set_row(set, i), &out[i]);
+    return err;
+}
+
+static void
+gather_column(const struct column *column, const struct row_set *set, struct value *out)
+{
+    if (column->kind == COLUMN_VALUE && !set->rows) {
+        memcpy(out, column->values, set->count * sizeof(*out));
+        return;
+    }
+    for (uint32_t i = 0; i < set->count; i++)
+        out[i] = column_value(column, set_row(set, i));
+}
+
+static bool
+expr_is_scalar_leaf(const struct expr *expr)
+{
+    return expr->kind == EXPR_LITERAL || expr->kind == EXPR_PARAMETER;
+}
+
+/* --- comparison kernels --- */
+
+static bool
+op_is_comparison(uint32_t op)
+{
+    return op >= OPERATOR_EQUAL && op <= OPERATOR_GREATER_EQUAL;
+}
+static_assert(OPERATOR_GREATER_EQUAL - OPERATOR_EQUAL == 5, "the comparisons stand together");
+
+static inline bool
+integer_matches(uint32_t op, int64_t a, int64_t b)
+{
+    switch (op) {
+    case OPERATOR_EQUAL:
+        return a == b;
+    case OPERATOR_NOT_EQUAL:
+        return a != b;
+    case OPERATOR_LESS:
+        return a < b;
+    case OPERATOR_LESS_EQUAL:
+        return a <= b;
+    case OPERATOR_GREATER:
+        return a > b;
+    default:
+        return a >= b;
+    }
+}
+
+static struct value
+compare_one(struct expr_context *context, const struct expr *at, uint32_t op, struct value a, struct value b)
+{
+    struct value result = value_null();
+    if (a.type == VALUE_INTEGER && b.type == VALUE_INTEGER)
+        return value_boolean(integer_matches(op, a.integer, b.integer));
+    err_t err = expr_apply_binary(context, at, (enum expr_operator)op, a, b, &result);
+    assert(!err);
+    (void)err;
+    return result;
+}
+
+/* The loops below are written out once for each operator by the compiler: `op` is constant in each call. */
+static inline __attribute__((always_inline)) void
+compare_integers(
+    struct expr_context *context, const struct expr *at, const uint32_t op, struct value *left, struct value right,
+    uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (left[i].type == VALUE_INTEGER)
+            left[i] = value_boolean(integer_matches(op, left[i].integer, right.integer));
+        else
+            left[i] = compare_one(context, at, op, left[i], right);
+    }
+}
+
+static void
+compare_with_scalar(
+    struct expr_context *context, const struct expr *at, struct value *left, struct value right, uint32_t count)
+{
+    uint32_t op = at->op;
+    if (right.type != VALUE_INTEGER) {
+        for (uint32_t i = 0; i < count; i++)
+            left[i] = compare_one(context, at, op, left[i], right);
+        return;
+    }
+    switch (op) {
+    case OPERATOR_EQUAL:
+        compare_integers(context, at, OPERATOR_EQUAL, left, right, count);
+        return;
+    case OPERATOR_NOT_EQUAL:
+        compare_integers(context, at, OPERATOR_NOT_EQUAL, left, right, count);
+        return;
+    case OPERATOR_LESS:
+        compare_integers(context, at, OPERATOR_LESS, left, right, count);
+        return;
+    case OPERATOR_LESS_EQUAL:
+        compare_integers(context, at, OPERATOR_LESS_EQUAL, left, right, count);
+        return;
+    case OPERATOR_GREATER:
+        compare_integers(context, at, OPERATOR_GREATER, left, right, count);
+        return;
+    default:
+        compare_integers(context, at, OPERATOR_GREATER_EQUAL, left, right, count);
+        return;
+    }
+}
+
+/* --- binary operators --- */
+
+/* AND, OR: the right side only for the rows the left does not decide. */
+static err_t
+eval_logic(const struct expr *expr, struct expr_context *context, const struct row_set *set, struct value *out)
+{
+    err_t err = eval_set(expr->children[0], context, set, out);
+    struct expr_scratch *scratch = err ? NULL : expr_scratch_take(context);
+    if (!err && !scratch)
+        err = expr_fail_memory(context, expr);
+    bool decides = expr->op == OPERATOR_OR;
+    struct row_set rest = {set->batch, scratch ? scratch->rows : NULL, 0};
+    for (uint32_t i = 0; !err && i < set->count; i++)
+        if (out[i].type != VALUE_BOOLEAN || out[i].boolean != decides)
+            scratch->rows[rest.count++] = (uint16_t)set_row(set, i);
+    if (!err && rest.count)
+        err = eval_set(expr->children[1], context, &rest, scratch->values);
+    uint32_t next = 0;
+    for (uint32_t i = 0; !err && i < set->count; i++)
+        if (out[i].type != VALUE_BOOLEAN || out[i].boolean != decides)
+            err = expr_apply_binary(context, expr, expr->op, out[i], scratch->values[next++], &out[i]);
+    expr_scratch_give(context, scratch);
+    return err;
+}
+
+static err_t
+eval_binary_scalar(
+    const struct expr *expr, struct expr_context *context, const struct row_set *set, struct value *out)
+{
+    struct value right;
+    err_t err = expr_eval(expr->children[1], context, NULL, 0, &right);
+    if (!err)
+        err = eval_set(expr->children[0], context, set, out);
+    if (err)
+        return err;
+    if (op_is_comparison(expr->op)) {
+        compare_with_scalar(context, expr, out, right, set->count);
+        return 0;
+    }
+    for (uint32_t i = 0; !err && i < set->count; i++)
+        err = expr_apply_binary(context, expr, expr->op, out[i], right, &out[i]);
+    return err;
+}
+
+static err_t
+eval_binary(const struct expr *expr, struct expr_context *context, const struct row_set *set, struct value *out)
+{
+    if (expr->op == OPERATOR_AND || expr->op == OPERATOR_OR)
+        return eval_logic(expr, context, set, out);
+    if (expr_is_scalar_leaf(expr->children[1]))
+        return eval_binary_scalar(expr, context, set, out);
+    struct expr_scratch *scratch = expr_scratch_take(context);
+    if (!scratch)
+        return expr_fail_memory(context, expr);
+    err_t err = eval_set(expr->children[0], context, set, out);
+    if (!err)
+        err = eval_set(expr->children[1], context, set, scratch->values);
+    if (!err && op_is_comparison(expr->op)) {
+        for (uint32_t i = 0; i < set->count; i++)
+            out[i] = compare_one(context, expr, expr->op, out[i], scratch->values[i]);
+    } else {
+        for (uint32_t i = 0; !err && i < set->count; i++)
+            err = expr_apply_binary(context, expr, expr->op, out[i], scratch->values[i], &out[i]);
+    }
+    expr_scratch_give(context, scratch);
+    return err;
+}
+
+/* --- the other kinds with kernels --- */
+
+static err_t
+eval_unary_kind(const struct expr *expr, struct expr_context *context, const struct row_set *set, struct value *out)
+{
+    err_t err = eval_set(expr->children[0], context, set, out);
+    for (uint32_t i = 0; !err && i < set->count; i++) {
+        struct value operand = out[i];
+        if (expr->kind == EXPR_PROPERTY)
+            err = expr_apply_property(context, expr, operand, expr->name, &out[i]);
+        else if (expr->kind == EXPR_LABEL_TEST)
+            err = expr_apply_label_test(context, expr, operand, expr->name, &out[i]);
+        else if (expr->kind == EXPR_UNARY)
+            err = expr_apply_unary(context, expr, expr->op, operand, &out[i]);
+        else
+            out[i] = value_boolean(expr_type_matches(expr->type, operand) != expr->type->negated);
+    }
+    return err;
+}
+
+/* Calls of up to CALL_COLUMNS_MAX arguments: one column for each, then one loop. */
+static err_t
+eval_call(const struct expr *expr, struct expr_context *context, const struct row_set *set, struct value *out)
+{
+    enum { CALL_COLUMNS_MAX = 3 };
+    uint32_t argument_count = expr->child_count;
+    if (argument_count == 0 || argument_count > CALL_COLUMNS_MAX)
+        return eval_by_row(expr, context, set, out);
+    struct expr_scratch *columns[CALL_COLUMNS_MAX] = {NULL};
+    struct value arguments[CALL_COLUMNS_MAX];
+    err_t err = 0;
+    for (uint32_t j = 0; !err && j < argument_count; j++) {
+        columns[j] = expr_scratch_take(context);
+        err = columns[j] ? eval_set(expr->children[j], context, set, columns[j]->values)
+                         : expr_fail_memory(context, expr);
+    }
+    for (uint32_t i = 0; !err && i < set->count; i++) {
+        for (uint32_t j = 0; j < argument_count; j++)
+            arguments[j] = columns[j]->values[i];
+        err = expr_apply_call(context, expr, arguments, argument_count, &out[i]);
+    }
+    for (uint32_t j = 0; j < argument_count; j++)
+        expr_scratch_give(context, columns[j]);
+    return err;
+}
+
+static err_t
+eval_set(const struct expr *expr, struct expr_context *context, const struct row_set *set, struct value *out)
+{
+    struct value scalar;
+    err_t err;
+    if (set->count == 0)
+        return 0;
+    switch ((uint32_t)expr->kind) {
+    case EXPR_LITERAL:
+    case EXPR_PARAMETER:
+    case EXPR_LOCAL:
+        err = expr_eval(expr, context, NULL, 0, &scalar);
+        for (uint32_t i = 0; !err && i < set->count; i++)
+            out[i] = scalar;
+        return err;
+    case EXPR_COLUMN:
+        assert(expr->slot < set->batch->column_count);
+        gather_column(&set->batch->columns[expr->slot], set, out);
+        return 0;
+    case EXPR_PROPERTY:
+    case EXPR_LABEL_TEST:
+    case EXPR_UNARY:
+    case EXPR_TYPE_TEST:
+        return eval_unary_kind(expr, context, set, out);
+    case EXPR_BINARY:
+        return eval_binary(expr, context, set, out);
+    case EXPR_CALL:
+        return eval_call(expr, context, set, out);
+    default:
+        return eval_by_row(expr, context, set, out);
+    }
+}
+
+err_t
+expr_eval_batch(const struct expr *expr, struct expr_context *context, const struct batch *batch, struct value *out)
+{
+    assert(batch->row_count <= BATCH_ROW_COUNT_MAX);
+    struct row_set set = {batch, NULL, batch->row_count};
+    return eval_set(expr, context, &set, out);
+}
+
+err_t
+expr_eval_rows(
+    const struct expr *expr, struct expr_context *context, const struct batch *batch, const uint16_t *rows, uint32_t count,
+    struct value *out)
+{
+    assert(count <= BATCH_ROW_COUNT_MAX);
+    struct row_set set = {batch, rows, count};
+    return eval_set(expr, context, &set, out);
+}
+
+/* --- filters --- */
+
+/* column op integer, the commonest of all predicates, without building a column of booleans. */
+static bool
+filter_column_integer(
+    const struct expr *predicate, struct expr_context *context, const struct row_set *set, uint16_t *rows,
+    uint32_t *row_count)
+{
+    if (predicate->kind != EXPR_BINARY || !op_is_comparison(predicate->op))
+        return false;
+    const struct expr *left = predicate->children[0], *right = predicate->children[1];
+    if (left->kind != EXPR_COLUMN || !expr_is_scalar_leaf(right))
+        return false;
+    const struct column *column = &set->batch->columns[left->slot];
+    struct value scalar;
+    if (right->kind == EXPR_PARAMETER && right->parameter.index >= context->parameter_count)
+        return false;
+    scalar = right->kind == EXPR_LITERAL ? right->literal : context->parameters[right->parameter.index];
+    if (column->kind != COLUMN_VALUE || scalar.type != VALUE_INTEGER)
+        return false;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < set->count; i++) {
+        uint32_t row = set_row(set, i);
+        const struct value *value = &column->values[row];
+        bool keep;
+        if (value->type == VALUE_INTEGER) {
+            keep = integer_matches(predicate->op, value->integer, scalar.integer);
+        } else {
+            struct value result = compare_one(context, predicate, predicate->op, *value, scalar);
+            keep = result.type == VALUE_BOOLEAN && result.boolean;
+        }
+        rows[count] = (uint16_t)row;
+        count += keep;
+    }
+    *row_count = count;
+    return true;
+}
+
+/* `rows` may be the set's own list: it is written behind where it is read. */
+static err_t
+filter_set(
+    const struct expr *predicate, struct expr_context *context, const struct row_set *set, uint16_t *rows,
+    uint32_t *row_count)
+{
+    if (predicate->kind == EXPR_BINARY && predicate->op == OPERATOR_AND) {
+        err_t err = filter_set(predicate->children[0], context, set, rows, row_count);
+        struct row_set rest = {set->batch, rows, *row_count};
+        return err ? err : filter_set(predicate->children[1], context, &rest, rows, row_count);
+    }
+    if (filter_column_integer(predicate, context, set, rows, row_count))
+        return 0;
+    *row_count = 0;
+    struct expr_scratch *scratch = expr_scratch_take(context);
+    if (!scratch)
+        return expr_fail_memory(context, predicate);
+    err_t err = eval_set(predicate, context, set, scratch->values);
+    uint32_t count = 0;
+    for (uint32_t i = 0; !err && i < set->count; i++) {
+        enum trit trit;
+        uint32_t row = set_row(set, i);
+        err = expr_as_trit(context, predicate, scratch->values[i], &trit);
+        rows[count] = (uint16_t)row;
+        count += !err && trit == TRIT_TRUE;
+    }
+    expr_scratch_give(context, scratch);
+    *row_count = count;
+    return err;
+}
+
+err_t
+expr_filter_batch(
+    const struct expr *predicate, struct expr_context *context, const struct batch *batch, uint16_t *rows, uint32_t *row_count)
+{
+    assert(batch->row_count <= BATCH_ROW_COUNT_MAX);
+    struct row_set set = {batch, NULL, batch->row_count};
+    *row_count = 0;
+    return filter_set(predicate, context, &set, rows, row_count);
+}
