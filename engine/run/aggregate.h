@@ -43,9 +43,8 @@ struct aggregate {
     bool distinct;
     bool has_float;    /* sum, average: a float was seen */
     bool has_duration; /* sum, average: durations */
-    bool overflow;
     uint64_t count;
-    int64_t integer;   /* sum of integers */
+    int64_t integer, integer_high; /* sum of integers: the low and the high word of 128 bits */
     double real, real2; /* sum of floats; mean and squared deviations; real2: the rounding error of the sum */
     double percentile; /* second argument of percentile*; below zero = not known yet */
     struct value best; /* minimum, maximum; the sum of durations */
