@@ -15,6 +15,7 @@ struct memory {
     void (*release)(struct memory *source, void *pointer, size_t size);
     size_t used_size; /* bytes out now: the gauge */
     size_t limit_size;
+    void *state; /* the source's own */
 };
 
 static inline void *

@@ -186,6 +186,7 @@ task_run(struct shard *shard, struct list_link *queue, uint64_t now_ns)
     enum task_result result = task->run(task);
     if (result == TASK_AGAIN)
         task_ready(shard, task);
+    shard->work_count++;
     metric_add(&shard->metrics.tasks_run, 1);
     return seam_now_ns(shard->seam);
 }
@@ -252,7 +253,7 @@ timer_start(struct shard *shard, struct timer *timer, uint64_t delay_ns, void (*
 {
     assert(expired);
     timer_stop(shard, timer);
-    uint64_t now_ns = shard->now_ns;
+    uint64_t now_ns = seam_now_ns(shard->seam); /* the turn may be long already */
     timer->deadline_ns = delay_ns < UINT64_MAX - now_ns ? now_ns + delay_ns : UINT64_MAX;
     timer->expired = expired;
     timer->armed = true;
@@ -280,6 +281,7 @@ timers_expire(struct shard *shard)
             break;
         assert(timer->armed);
         timer->armed = false;
+        shard->work_count++;
         timer->expired(timer);
     }
 }
@@ -300,6 +302,7 @@ completions_run(struct shard *shard)
         struct io_op *op = list_entry(link, struct io_op, link);
         assert(op->submitted && op->done);
         op->submitted = false;
+        shard->work_count++;
         op->done(op);
     }
 }

@@ -55,12 +55,12 @@ struct io_op {
     bool durable;
     bool submitted;
     io_handle handle;
-    uint32_t buffer_index; /* registered buffer, from 1; 0 = none */
     void *buffer;          /* O_DIRECT files: aligned to 4096, as are size and offset */
     size_t size;
     uint64_t offset;
     int64_t (*call)(void *argument);
     void *call_argument;
+    uint64_t backend; /* the backend's, while submitted */
     int64_t result; /* >= 0, or a negative errno */
 };
 

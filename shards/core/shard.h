@@ -86,6 +86,7 @@ struct shard {
     uint32_t index;
     uint32_t count;
     uint64_t now_ns; /* the clock as it stood early in this turn: shard_now_ns() */
+    uint64_t work_count; /* messages, completions, timers and tasks so far: unchanged by an idle turn */
     struct seam *seam;
     struct mailbox *mailbox;
     struct catalog *catalog;

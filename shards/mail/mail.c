@@ -508,6 +508,7 @@ block_handle(struct shard *shard, struct block *block)
         assert(!mailbox->writing);
     }
     mailbox->handling = NULL;
+    shard->work_count += message_count;
     metric_add(&shard->metrics.mail_messages_received, message_count);
     block_drop(shard, block);
 }
