@@ -33,7 +33,7 @@ listener_open(struct net *net)
     err_t err = seam->ops->listen(seam, net->options->host, &port, &net->listener);
     if (err)
         return err;
-    if (net->shard->index == 0)
+    if (net->options->port == 0)
         net->options->port = port;
     listener_accept(net);
     return 0;
@@ -80,7 +80,7 @@ net_start(struct shard *shard, struct net_options *options)
     if (options->auth == NET_AUTH_BASIC)
         err = auth_open(&net->auth, shard);
     task_init(&net->listen_task, TASK_POINT, listener_open_late);
-    if (!err && shard->index == 0)
+    if (!err && (shard->index == 0 || options->port != 0))
         err = listener_open(net);
     else if (!err)
         task_ready(shard, &net->listen_task);

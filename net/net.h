@@ -20,8 +20,8 @@ enum net_auth {
     NET_AUTH_BASIC, /* user names and passwords of DIR/auth */
 };
 
-/* Shared by all shards and unchanged while they run, except that the first shard, when `port` is 0,
- * writes the port it got before any shard takes a turn. */
+/* Shared by all shards and unchanged while they run, with one exception: when `port` is 0 the first shard
+ * writes there the port it got, so its net_start must have returned before any other shard takes a turn. */
 struct net_options {
     const char *host;
     uint16_t port;
@@ -37,7 +37,7 @@ struct net_options {
  * and the password is empty. Blocks; hashing takes some 30 ms. */
 err_t net_auth_create(struct seam *seam, struct text initial_password);
 
-/* Listens. The first shard does it here and now; the others in their first turn, when the port is known. */
+/* Listens, here and now when the port is known, else (port 0, not the first shard) in the first turn. */
 err_t net_start(struct shard *shard, struct net_options *options);
 /* The port in use; 0 before it listens. */
 uint16_t net_port(const struct shard *shard);
