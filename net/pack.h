@@ -60,7 +60,7 @@ struct pack_format {
     bool element_ids;       /* Bolt 5: nodes and relationships carry their ids as strings too */
     bool utc;               /* date-times with zone count seconds in UTC (Bolt 5, or the patch "utc") */
     bool graph;             /* reading: nodes, relationships and paths are accepted (clients) */
-    struct text database_id; /* the middle of element ids, 4:<database_id>:<id>; up to 64 bytes */
+    struct text database_id; /* element ids are 4:<database_id>:<id>, up to 64 bytes; or just the id when it is empty */
     /* Seconds east of UTC of a named zone at `seconds`, which count from the epoch in UTC or, when
      * `local`, on the wall clock. False = no such zone. NULL: every zone is accepted, offset 0. */
     bool (*zone_offset)(void *context, struct text zone, int64_t seconds, bool local, int32_t *offset_seconds);

@@ -90,7 +90,7 @@ write_point(struct pack_writer *writer, const struct value_point *point)
 
 /* ---- writing: nodes, relationships, paths ---- */
 
-/* "4:<database>:<id>", the form Neo4j gives element ids; some programs split it at the colons. */
+/* "<id>" as elementId() gives it, or "4:<database>:<id>", the form of Neo4j. */
 static void
 write_element_id(struct pack_writer *writer, const struct pack_format *format, char kind, uint64_t id)
 {
@@ -102,12 +102,13 @@ write_element_id(struct pack_writer *writer, const struct pack_format *format, c
         digits[sizeof(digits) - ++digit_count] = (char)('0' + id % 10);
         id /= 10;
     } while (id);
-    out[size++] = kind;
-    out[size++] = ':';
-    if (format->database_id.size)
+    if (format->database_id.size) {
+        out[size++] = kind;
+        out[size++] = ':';
         memcpy(out + size, format->database_id.data, format->database_id.size);
-    size += format->database_id.size;
-    out[size++] = ':';
+        size += format->database_id.size;
+        out[size++] = ':';
+    }
     memcpy(out + size, digits + sizeof(digits) - digit_count, digit_count);
     pack_write_string(writer, (struct text){out, size + digit_count});
 }

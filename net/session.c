@@ -34,6 +34,7 @@
 #include <stdio.h>
 
 #include "base/limits.h"
+#include "engine/value/zone.h"
 #include "net/conn.h"
 #include "net/frame.h"
 #include "net/summary.h"
@@ -148,11 +149,10 @@ session_wait_end(struct session *session)
 static bool
 session_zone_offset(void *context, struct text zone, int64_t seconds, bool local, int32_t *offset_seconds)
 {
-    (void)context;
-    (void)seconds;
-    (void)local;
-    *offset_seconds = 0;
-    return text_equal_fold(zone, TEXT("UTC"));
+    struct zone_source *zones = context;
+    err_t err = local ? zone_offset_local(zones, zone, seconds, 0, offset_seconds)
+                      : zone_offset_at(zones, zone, seconds, offset_seconds);
+    return err == 0;
 }
 
 void
@@ -171,7 +171,6 @@ session_version_set(struct session *session, struct bolt_version version)
     session->format = (struct pack_format){
         .element_ids = version.major >= 5,
         .utc = version.major >= 5,
-        .database_id = session->conn->net->options->database_id,
         .zone_offset = session_zone_offset,
         .zone_context = session->conn->net->options->zones,
     };

@@ -206,6 +206,14 @@ nodes_and_relationships_match_their_vectors(void **state)
 }
 
 static void
+element_id_without_database_is_the_id(void **state)
+{
+    (void)state;
+    const struct pack_format format = {.element_ids = true, .utc = true, .graph = true};
+    assert_value(&format, value_node_bare((node_id){42}), "B4 4E 2A 90 A0 82 34 32");
+}
+
+static void
 path_matches_its_vector(void **state)
 {
     (void)state;
@@ -663,6 +671,7 @@ main(void)
         cmocka_unit_test(temporal_values_match_their_vectors),
         cmocka_unit_test(points_match_their_vectors),
         cmocka_unit_test(nodes_and_relationships_match_their_vectors),
+        cmocka_unit_test(element_id_without_database_is_the_id),
         cmocka_unit_test(path_matches_its_vector),
         cmocka_unit_test(path_names_each_entity_once_and_walks_backwards),
         cmocka_unit_test(long_path_keeps_every_step),
