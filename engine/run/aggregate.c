@@ -35,14 +35,15 @@ aggregate_create(struct aggregate *aggregate, enum aggregate_kind kind, bool dis
     assert(kind > AGGREGATE_NONE && kind < AGGREGATE_KIND_COUNT);
     *aggregate = (struct aggregate){.kind = (uint8_t)kind, .percentile = -1};
     /* The smallest and the largest are the same with and without repetitions. */
-    aggregate->distinct =
-        distinct && kind != AGGREGATE_MINIMUM && kind != AGGREGATE_MAXIMUM && kind != AGGREGATE_COUNT_ROWS;
+    aggregate->distinct = distinct && kind != AGGREGATE_MINIMUM && kind != AGGREGATE_MAXIMUM &&
+                          kind != AGGREGATE_COUNT_ROWS;
 }
 
 static bool
 kind_keeps_values(uint32_t kind)
 {
-    return kind == AGGREGATE_COLLECT || kind == AGGREGATE_PERCENTILE_CONTINUOUS || kind == AGGREGATE_PERCENTILE_DISCRETE;
+    return kind == AGGREGATE_COLLECT || kind == AGGREGATE_PERCENTILE_CONTINUOUS ||
+           kind == AGGREGATE_PERCENTILE_DISCRETE;
 }
 
 static bool
@@ -55,10 +56,17 @@ static const char *
 kind_name(uint32_t kind)
 {
     static const char *const names[AGGREGATE_KIND_COUNT] = {
-        [AGGREGATE_NONE] = "", [AGGREGATE_COUNT_ROWS] = "count", [AGGREGATE_COUNT] = "count",
-        [AGGREGATE_SUM] = "sum", [AGGREGATE_AVERAGE] = "avg", [AGGREGATE_MINIMUM] = "min",
-        [AGGREGATE_MAXIMUM] = "max", [AGGREGATE_COLLECT] = "collect", [AGGREGATE_DEVIATION] = "stDev",
-        [AGGREGATE_DEVIATION_POPULATION] = "stDevP", [AGGREGATE_PERCENTILE_CONTINUOUS] = "percentileCont",
+        [AGGREGATE_NONE] = "",
+        [AGGREGATE_COUNT_ROWS] = "count",
+        [AGGREGATE_COUNT] = "count",
+        [AGGREGATE_SUM] = "sum",
+        [AGGREGATE_AVERAGE] = "avg",
+        [AGGREGATE_MINIMUM] = "min",
+        [AGGREGATE_MAXIMUM] = "max",
+        [AGGREGATE_COLLECT] = "collect",
+        [AGGREGATE_DEVIATION] = "stDev",
+        [AGGREGATE_DEVIATION_POPULATION] = "stDevP",
+        [AGGREGATE_PERCENTILE_CONTINUOUS] = "percentileCont",
         [AGGREGATE_PERCENTILE_DISCRETE] = "percentileDisc",
     };
     return names[kind];
@@ -126,7 +134,8 @@ values_add(struct aggregate_values *values, struct arena *arena, struct value va
         return 0;
     if (values->count == values->room && !values_grow(values, arena))
         return ERR(MEMORY_QUERY);
-    if (distinct && (values->count + 1) * UINT64_C(2) > values->slot_count && !slots_grow(values, arena))
+    if (distinct && (values->count + 1) * UINT64_C(2) > values->slot_count &&
+        !slots_grow(values, arena))
         return ERR(MEMORY_QUERY);
     err_t err = value_copy(arena, value, &values->items[values->count]);
     if (err)
@@ -145,8 +154,8 @@ sum_real(struct aggregate *aggregate, double real)
 {
     double sum = aggregate->real + real;
     if (isfinite(sum))
-        aggregate->real2 +=
-            fabs(aggregate->real) >= fabs(real) ? (aggregate->real - sum) + real : (real - sum) + aggregate->real;
+        aggregate->real2 += fabs(aggregate->real) >= fabs(real) ? (aggregate->real - sum) + real
+                                                                : (real - sum) + aggregate->real;
     aggregate->real = sum;
 }
 
@@ -154,7 +163,8 @@ sum_real(struct aggregate *aggregate, double real)
 static void
 sum_integer(struct aggregate *aggregate, __int128 integer)
 {
-    __int128 sum = ((__int128)aggregate->integer_high << 64 | (uint64_t)aggregate->integer) + integer;
+    __int128 sum = ((__int128)aggregate->integer_high << 64 | (uint64_t)aggregate->integer) +
+                   integer;
     aggregate->integer = (int64_t)(uint64_t)sum;
     aggregate->integer_high = (int64_t)(sum >> 64);
 }
@@ -178,14 +188,24 @@ sum_duration(struct aggregate *aggregate, struct arena *arena, struct value dura
 }
 
 static err_t
-fail_type(struct expr_context *context, const struct expr *at, uint32_t kind, const char *wants, struct value got)
+fail_type(
+    struct expr_context *context,
+    const struct expr *at,
+    uint32_t kind,
+    const char *wants,
+    struct value got)
 {
-    return expr_fail(context, at, ERR(TYPE), "%s() needs %s, got %s", kind_name(kind), wants, value_type_name(got));
+    return expr_fail(
+        context, at, ERR(TYPE), "%s() needs %s, got %s", kind_name(kind), wants,
+        value_type_name(got));
 }
 
 static err_t
 step_sum(
-    struct aggregate *aggregate, struct expr_context *context, const struct expr *at, struct arena *arena,
+    struct aggregate *aggregate,
+    struct expr_context *context,
+    const struct expr *at,
+    struct arena *arena,
     struct value value)
 {
     bool is_duration = value.type == VALUE_DURATION;
@@ -193,7 +213,8 @@ step_sum(
         return fail_type(context, at, aggregate->kind, "numbers or durations", value);
     if (aggregate->count > 0 && is_duration != aggregate->has_duration)
         return expr_fail(
-            context, at, ERR(TYPE), "%s() cannot mix numbers and durations", kind_name(aggregate->kind));
+            context, at, ERR(TYPE), "%s() cannot mix numbers and durations",
+            kind_name(aggregate->kind));
     aggregate->count++;
     if (value.type == VALUE_INTEGER) {
         sum_integer(aggregate, value.integer);
@@ -230,14 +251,18 @@ step_best(struct aggregate *aggregate, struct arena *arena, struct value value)
 
 static err_t
 check_percentile(
-    struct aggregate *aggregate, struct expr_context *context, const struct expr *at, struct value percentile)
+    struct aggregate *aggregate,
+    struct expr_context *context,
+    const struct expr *at,
+    struct value percentile)
 {
     if (!value_is_number(percentile))
         return fail_type(context, at, aggregate->kind, "a number as its percentile", percentile);
     double real = value_real(percentile);
     if (!(real >= 0 && real <= 1))
         return expr_fail(
-            context, at, ERR(ARGUMENT), "the percentile of %s() is between 0.0 and 1.0", kind_name(aggregate->kind));
+            context, at, ERR(ARGUMENT), "the percentile of %s() is between 0.0 and 1.0",
+            kind_name(aggregate->kind));
     aggregate->percentile = real;
     return 0;
 }
@@ -245,7 +270,10 @@ check_percentile(
 /* Without DISTINCT, and also over the values of a DISTINCT state at its end. */
 static err_t
 step_plain(
-    struct aggregate *aggregate, struct expr_context *context, const struct expr *at, struct arena *arena,
+    struct aggregate *aggregate,
+    struct expr_context *context,
+    const struct expr *at,
+    struct arena *arena,
     struct value value)
 {
     err_t err = 0;
@@ -286,8 +314,12 @@ step_plain(
 
 err_t
 aggregate_step(
-    struct aggregate *aggregate, struct expr_context *context, const struct expr *at, struct arena *arena,
-    struct value argument, struct value argument2)
+    struct aggregate *aggregate,
+    struct expr_context *context,
+    const struct expr *at,
+    struct arena *arena,
+    struct value argument,
+    struct value argument2)
 {
     if (aggregate->kind == AGGREGATE_COUNT_ROWS) {
         aggregate->count++;
@@ -323,8 +355,13 @@ sum_integers(struct aggregate *aggregate, const struct value *arguments, uint32_
 
 err_t
 aggregate_step_many(
-    struct aggregate *aggregate, struct expr_context *context, const struct expr *at, struct arena *arena,
-    const struct value *arguments, uint32_t count, struct value argument2)
+    struct aggregate *aggregate,
+    struct expr_context *context,
+    const struct expr *at,
+    struct arena *arena,
+    const struct value *arguments,
+    uint32_t count,
+    struct value argument2)
 {
     uint32_t i = 0;
     err_t err = 0;
@@ -337,7 +374,8 @@ aggregate_step_many(
             aggregate->count += arguments[i].type != VALUE_NULL;
         return 0;
     }
-    if (!aggregate->distinct && (aggregate->kind == AGGREGATE_SUM || aggregate->kind == AGGREGATE_AVERAGE))
+    if (!aggregate->distinct &&
+        (aggregate->kind == AGGREGATE_SUM || aggregate->kind == AGGREGATE_AVERAGE))
         i = sum_integers(aggregate, arguments, count);
     for (; !err && i < count; i++)
         err = aggregate_step(aggregate, context, at, arena, arguments[i], argument2);
@@ -351,7 +389,8 @@ merge_deviation(struct aggregate *aggregate, const struct aggregate *other)
 {
     if (other->count == 0)
         return;
-    double count = (double)aggregate->count, other_count = (double)other->count, total = count + other_count;
+    double count = (double)aggregate->count, other_count = (double)other->count,
+           total = count + other_count;
     double delta = other->real - aggregate->real;
     aggregate->real2 += other->real2 + delta * delta * count * other_count / total;
     aggregate->real += delta * other_count / total;
@@ -360,12 +399,16 @@ merge_deviation(struct aggregate *aggregate, const struct aggregate *other)
 
 static err_t
 merge_sum(
-    struct aggregate *aggregate, struct expr_context *context, const struct expr *at, struct arena *arena,
+    struct aggregate *aggregate,
+    struct expr_context *context,
+    const struct expr *at,
+    struct arena *arena,
     const struct aggregate *other)
 {
     if (aggregate->count && other->count && aggregate->has_duration != other->has_duration)
         return expr_fail(
-            context, at, ERR(TYPE), "%s() cannot mix numbers and durations", kind_name(aggregate->kind));
+            context, at, ERR(TYPE), "%s() cannot mix numbers and durations",
+            kind_name(aggregate->kind));
     aggregate->count += other->count;
     sum_integer(aggregate, integer_sum(other));
     aggregate->has_float |= other->has_float;
@@ -377,7 +420,10 @@ merge_sum(
 
 err_t
 aggregate_merge(
-    struct aggregate *aggregate, struct expr_context *context, const struct expr *at, struct arena *arena,
+    struct aggregate *aggregate,
+    struct expr_context *context,
+    const struct expr *at,
+    struct arena *arena,
     const struct aggregate *other)
 {
     assert(aggregate->kind == other->kind);
@@ -387,7 +433,8 @@ aggregate_merge(
     if (aggregate->distinct || kind_keeps_values(aggregate->kind)) {
         err_t err = 0;
         for (uint32_t i = 0; !err && i < other->values.count; i++)
-            err = values_add(&aggregate->values, arena, other->values.items[i], aggregate->distinct);
+            err = values_add(
+                &aggregate->values, arena, other->values.items[i], aggregate->distinct);
         return err ? expr_fail(context, at, err, "%s", err_text(err_code(err))) : 0;
     }
     switch ((uint32_t)aggregate->kind) {
@@ -411,7 +458,10 @@ aggregate_merge(
 
 static err_t
 finish_sum(
-    const struct aggregate *aggregate, struct expr_context *context, const struct expr *at, struct value *out)
+    const struct aggregate *aggregate,
+    struct expr_context *context,
+    const struct expr *at,
+    struct value *out)
 {
     __int128 integer = integer_sum(aggregate);
     if (aggregate->has_duration) {
@@ -429,14 +479,18 @@ finish_sum(
 
 static err_t
 finish_average(
-    const struct aggregate *aggregate, struct expr_context *context, const struct expr *at, struct arena *arena,
+    const struct aggregate *aggregate,
+    struct expr_context *context,
+    const struct expr *at,
+    struct arena *arena,
     struct value *out)
 {
     *out = value_null();
     if (aggregate->count == 0)
         return 0;
     if (aggregate->has_duration) {
-        err_t err = duration_scale(arena, aggregate->best.duration, value_integer((int64_t)aggregate->count), true, out);
+        err_t err = duration_scale(
+            arena, aggregate->best.duration, value_integer((int64_t)aggregate->count), true, out);
         return err ? expr_fail(context, at, err, "%s", err_text(err_code(err))) : 0;
     }
     double real = aggregate->real + (isfinite(aggregate->real) ? aggregate->real2 : 0);
@@ -460,7 +514,8 @@ sorted(struct arena *arena, const struct value *items, uint32_t count)
             uint64_t end = start + 2 * width < count ? start + 2 * width : count;
             uint64_t a = start, b = middle;
             for (uint64_t i = start; i < end; i++)
-                to[i] = a < middle && (b == end || value_order(from[a], from[b]) <= 0) ? from[a++] : from[b++];
+                to[i] = a < middle && (b == end || value_order(from[a], from[b]) <= 0) ? from[a++]
+                                                                                       : from[b++];
         }
         struct value *swap = from;
         from = to;
@@ -471,7 +526,10 @@ sorted(struct arena *arena, const struct value *items, uint32_t count)
 
 static err_t
 finish_percentile(
-    const struct aggregate *aggregate, struct expr_context *context, const struct expr *at, struct arena *arena,
+    const struct aggregate *aggregate,
+    struct expr_context *context,
+    const struct expr *at,
+    struct arena *arena,
     struct value *out)
 {
     uint32_t count = aggregate->values.count;
@@ -506,7 +564,10 @@ finish_deviation(const struct aggregate *aggregate)
 
 static err_t
 finish_plain(
-    const struct aggregate *aggregate, struct expr_context *context, const struct expr *at, struct arena *arena,
+    const struct aggregate *aggregate,
+    struct expr_context *context,
+    const struct expr *at,
+    struct arena *arena,
     struct value *out)
 {
     err_t err;
@@ -543,7 +604,10 @@ finish_plain(
 
 err_t
 aggregate_finish(
-    const struct aggregate *aggregate, struct expr_context *context, const struct expr *at, struct arena *arena,
+    const struct aggregate *aggregate,
+    struct expr_context *context,
+    const struct expr *at,
+    struct arena *arena,
     struct value *out)
 {
     if (!aggregate->distinct || aggregate->kind == AGGREGATE_COLLECT)
@@ -582,10 +646,17 @@ uint8_t *
 aggregate_encode(const struct aggregate *aggregate, uint8_t *out)
 {
     struct aggregate_header header = {
-        .kind = aggregate->kind, .distinct = aggregate->distinct, .has_float = aggregate->has_float,
-        .has_duration = aggregate->has_duration, .value_count = aggregate->values.count, .count = aggregate->count,
-        .integer = aggregate->integer, .integer_high = aggregate->integer_high, .real = aggregate->real,
-        .real2 = aggregate->real2, .percentile = aggregate->percentile,
+        .kind = aggregate->kind,
+        .distinct = aggregate->distinct,
+        .has_float = aggregate->has_float,
+        .has_duration = aggregate->has_duration,
+        .value_count = aggregate->values.count,
+        .count = aggregate->count,
+        .integer = aggregate->integer,
+        .integer_high = aggregate->integer_high,
+        .real = aggregate->real,
+        .real2 = aggregate->real2,
+        .percentile = aggregate->percentile,
     };
     memcpy(out, &header, sizeof(header));
     out = value_encode(aggregate->best, out + sizeof(header));
@@ -597,8 +668,9 @@ aggregate_encode(const struct aggregate *aggregate, uint8_t *out)
 static bool
 header_is_sane(const struct aggregate_header *header, size_t left)
 {
-    return header->kind > AGGREGATE_NONE && header->kind < AGGREGATE_KIND_COUNT && header->distinct <= 1 &&
-           header->has_float <= 1 && header->has_duration <= 1 && header->value_count <= left &&
+    return header->kind > AGGREGATE_NONE && header->kind < AGGREGATE_KIND_COUNT &&
+           header->distinct <= 1 && header->has_float <= 1 && header->has_duration <= 1 &&
+           header->value_count <= left &&
            (header->value_count == 0 || header->distinct || kind_keeps_values(header->kind));
 }
 
@@ -609,11 +681,13 @@ best_is_sane(const struct aggregate *aggregate)
     uint8_t type = aggregate->best.type;
     if (aggregate->kind == AGGREGATE_MINIMUM || aggregate->kind == AGGREGATE_MAXIMUM)
         return !aggregate->has_duration && (type != VALUE_NULL) == (aggregate->count > 0);
-    return aggregate->has_duration == (type == VALUE_DURATION) && (type == VALUE_NULL || type == VALUE_DURATION);
+    return aggregate->has_duration == (type == VALUE_DURATION) &&
+           (type == VALUE_NULL || type == VALUE_DURATION);
 }
 
 err_t
-aggregate_decode(struct aggregate *aggregate, struct arena *arena, const uint8_t **cursor, const uint8_t *end)
+aggregate_decode(
+    struct aggregate *aggregate, struct arena *arena, const uint8_t **cursor, const uint8_t *end)
 {
     struct aggregate_header header;
     if ((size_t)(end - *cursor) < sizeof(header))

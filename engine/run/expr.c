@@ -45,7 +45,8 @@ void
 expr_context_create(struct expr_context *context, struct arena *arena, struct memory *memory)
 {
     assert(arena && memory);
-    *context = (struct expr_context){.arena = arena, .memory = memory, .steps_left = EXPR_STEPS_PER_CHECK};
+    *context = (struct expr_context){
+        .arena = arena, .memory = memory, .steps_left = EXPR_STEPS_PER_CHECK};
 }
 
 void
@@ -130,7 +131,7 @@ expr_new(struct arena *arena, enum expr_kind kind, uint32_t offset, uint32_t chi
     expr->offset = offset;
     expr->child_count = child_count;
     if (child_count) {
-        expr->children = arena_zeroed(arena, child_count * sizeof(*expr->children));
+        expr->children = arena_zeroed(arena, child_count * sizeof(void *));
         if (!expr->children)
             return NULL;
     }
@@ -200,7 +201,11 @@ expr_unary(struct arena *arena, uint32_t offset, enum expr_operator op, const st
 
 struct expr *
 expr_binary(
-    struct arena *arena, uint32_t offset, enum expr_operator op, const struct expr *left, const struct expr *right)
+    struct arena *arena,
+    uint32_t offset,
+    enum expr_operator op,
+    const struct expr *left,
+    const struct expr *right)
 {
     assert(operator_operands[op] == 2);
     struct expr *expr = left && right ? expr_new(arena, EXPR_BINARY, offset, 2) : NULL;
@@ -215,7 +220,8 @@ expr_binary(
 /* --- looking at trees --- */
 
 bool
-expr_walk(const struct expr *expr, bool (*visit)(const struct expr *expr, void *argument), void *argument)
+expr_walk(
+    const struct expr *expr, bool (*visit)(const struct expr *expr, void *argument), void *argument)
 {
     if (!expr)
         return true;
@@ -234,8 +240,10 @@ visit_constant(const struct expr *expr, void *argument)
     if (expr->kind == EXPR_CALL) {
         /* A clock function of a string, date('2020-01-01'), does not look at the clock. */
         bool of_text = expr->child_count == 1 && expr->children[0]->kind == EXPR_LITERAL &&
-                       expr->children[0]->literal.type == VALUE_STRING && !memchr(expr->function->name.data, '.', expr->function->name.size);
-        uint32_t flags = FUNCTION_NOT_DETERMINISTIC | FUNCTION_AGGREGATE | (of_text ? 0 : FUNCTION_STATEMENT);
+                       expr->children[0]->literal.type == VALUE_STRING &&
+                       !memchr(expr->function->name.data, '.', expr->function->name.size);
+        uint32_t flags = FUNCTION_NOT_DETERMINISTIC | FUNCTION_AGGREGATE |
+                         (of_text ? 0 : FUNCTION_STATEMENT);
         return !(expr->function->flags & flags);
     }
     return expr->kind != EXPR_COLUMN && expr->kind != EXPR_LOCAL && expr->kind != EXPR_PARAMETER;
@@ -333,7 +341,8 @@ expr_equal(const struct expr *a, const struct expr *b)
 {
     if (!a || !b)
         return a == b;
-    if (a->kind != b->kind || a->op != b->op || a->child_count != b->child_count || !payload_equal(a, b))
+    if (a->kind != b->kind || a->op != b->op || a->child_count != b->child_count ||
+        !payload_equal(a, b))
         return false;
     for (uint32_t i = 0; i < a->child_count; i++)
         if (!expr_equal(a->children[i], b->children[i]))
@@ -346,7 +355,8 @@ expr_equal(const struct expr *a, const struct expr *b)
 static struct expr *
 node_copy(struct arena *arena, const struct expr *expr)
 {
-    struct expr *copy = expr_new(arena, (enum expr_kind)expr->kind, expr->offset, expr->child_count);
+    struct expr *copy = expr_new(
+        arena, (enum expr_kind)expr->kind, expr->offset, expr->child_count);
     if (!copy)
         return NULL;
     const struct expr **children = copy->children;
@@ -394,15 +404,16 @@ static bool
 visit_has_local(const struct expr *expr, void *argument)
 {
     (void)argument;
-    return expr->kind != EXPR_LOCAL && expr->kind != EXPR_COMPREHENSION && expr->kind != EXPR_REDUCE &&
-           (expr->kind < EXPR_ALL || expr->kind > EXPR_SINGLE);
+    return expr->kind != EXPR_LOCAL && expr->kind != EXPR_COMPREHENSION &&
+           expr->kind != EXPR_REDUCE && (expr->kind < EXPR_ALL || expr->kind > EXPR_SINGLE);
 }
 
 const struct expr *
 expr_fold(struct arena *arena, const struct expr *expr, struct expr_context *context)
 {
     /* Loops over constant lists stay: they need locals, and range(1, 1000000000) must not run at planning. */
-    bool foldable = expr->kind != EXPR_LITERAL && expr_is_constant(expr) && expr_walk(expr, visit_has_local, NULL);
+    bool foldable = expr->kind != EXPR_LITERAL && expr_is_constant(expr) &&
+                    expr_walk(expr, visit_has_local, NULL);
     if (foldable && expr->kind == EXPR_CALL && text_equal(expr->function->name, TEXT("range")))
         foldable = false;
     struct expr *copy = node_copy(arena, expr);

@@ -53,15 +53,15 @@ enum expr_operator {
 
 /* The type of `x IS :: LIST<INTEGER NOT NULL> NOT NULL`. */
 struct expr_type {
-    uint32_t type_mask; /* 1 << enum value_type, of every alternative; all bits = ANY */
-    bool not_null;      /* null does not match */
-    bool negated;       /* IS NOT :: */
+    uint32_t type_mask;           /* 1 << enum value_type, of every alternative; all bits = ANY */
+    bool not_null;                /* null does not match */
+    bool negated;                 /* IS NOT :: */
     const struct expr_type *item; /* of a list; NULL = any */
 };
 
 struct expr {
-    uint8_t kind; /* enum expr_kind */
-    uint8_t op;   /* enum expr_operator, for UNARY and BINARY */
+    uint8_t kind;    /* enum expr_kind */
+    uint8_t op;      /* enum expr_operator, for UNARY and BINARY */
     uint32_t offset; /* bytes from the start of the query text */
     uint32_t child_count;
     const struct expr **children;
@@ -91,7 +91,7 @@ struct expr_context {
     const struct value *parameters;
     uint32_t parameter_count;
     uint32_t local_count;
-    struct value *locals; /* local_count values */
+    struct value *locals;    /* local_count values */
     struct failure *failure; /* filled in when an evaluation fails; may be NULL */
 
     /* Clocks, as nanoseconds since 1970 UTC: the same for a whole statement, or transaction. */
@@ -115,8 +115,8 @@ struct expr_context {
     void *check_argument;
     uint32_t steps_left; /* until the next check */
 
-    struct regex_cache *regexes;   /* created on demand */
-    struct expr_scratch *scratch;  /* free columns of temporaries */
+    struct regex_cache *regexes;  /* created on demand */
+    struct expr_scratch *scratch; /* free columns of temporaries */
 };
 
 enum { EXPR_STEPS_PER_CHECK = 4096 };
@@ -126,31 +126,55 @@ void expr_context_create(struct expr_context *context, struct arena *arena, stru
 void expr_context_destroy(struct expr_context *context);
 
 /* A node with room for `child_count` children (NULL), zeroed payload. NULL when the arena is full. */
-struct expr *expr_new(struct arena *arena, enum expr_kind kind, uint32_t offset, uint32_t child_count);
+struct expr *
+expr_new(struct arena *arena, enum expr_kind kind, uint32_t offset, uint32_t child_count);
 /* Shorthands over expr_new; NULL when the arena is full or a child is NULL. */
 struct expr *expr_literal(struct arena *arena, uint32_t offset, struct value literal);
 struct expr *expr_column(struct arena *arena, uint32_t offset, uint32_t slot);
 struct expr *expr_local(struct arena *arena, uint32_t offset, uint32_t slot);
 struct expr *expr_parameter(struct arena *arena, uint32_t offset, struct text name, uint32_t index);
-struct expr *expr_property(struct arena *arena, uint32_t offset, const struct expr *subject, struct text name);
-struct expr *expr_unary(struct arena *arena, uint32_t offset, enum expr_operator op, const struct expr *operand);
+struct expr *
+expr_property(struct arena *arena, uint32_t offset, const struct expr *subject, struct text name);
+struct expr *
+expr_unary(struct arena *arena, uint32_t offset, enum expr_operator op, const struct expr *operand);
 struct expr *expr_binary(
-    struct arena *arena, uint32_t offset, enum expr_operator op, const struct expr *left, const struct expr *right);
+    struct arena *arena,
+    uint32_t offset,
+    enum expr_operator op,
+    const struct expr *left,
+    const struct expr *right);
 
 /* The expression over every row of the batch: out[row], row < batch->row_count. Results may point into
  * the batch, the tree, the parameters and context->arena. AND, OR and CASE evaluate their later operands
  * only for the rows that need them. */
-err_t expr_eval_batch(const struct expr *expr, struct expr_context *context, const struct batch *batch, struct value *out);
+err_t expr_eval_batch(
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    struct value *out);
 /* The same for the rows rows[0 .. count - 1] only; out[i] belongs to rows[i]. */
 err_t expr_eval_rows(
-    const struct expr *expr, struct expr_context *context, const struct batch *batch, const uint16_t *rows, uint32_t count,
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    const uint16_t *rows,
+    uint32_t count,
     struct value *out);
 /* One row. `batch` may be NULL when the tree has no COLUMN. */
-err_t expr_eval(const struct expr *expr, struct expr_context *context, const struct batch *batch, uint32_t row, struct value *out);
+err_t expr_eval(
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out);
 /* The predicate over every row; writes the rows where it is true, ascending, and how many. Null counts as
  * false; anything else than a boolean or null is ERR(TYPE). */
 err_t expr_filter_batch(
-    const struct expr *predicate, struct expr_context *context, const struct batch *batch, uint16_t *rows, uint32_t *row_count);
+    const struct expr *predicate,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint16_t *rows,
+    uint32_t *row_count);
 
 /* True when the value does not depend on a row, a parameter, the clock, randomness or a local. */
 bool expr_is_constant(const struct expr *expr);
@@ -160,21 +184,28 @@ bool expr_is_row_free(const struct expr *expr);
 bool expr_is_deterministic(const struct expr *expr);
 /* A tree in which constant subtrees are literals. A constant that fails (1 / 0) stays as it is, so that it
  * fails when, and only if, it is evaluated. NULL only when the arena is full. */
-const struct expr *expr_fold(struct arena *arena, const struct expr *expr, struct expr_context *context);
+const struct expr *
+expr_fold(struct arena *arena, const struct expr *expr, struct expr_context *context);
 
 /* Calls visit for each node, parents first; stops and returns false when visit does. */
-bool expr_walk(const struct expr *expr, bool (*visit)(const struct expr *expr, void *argument), void *argument);
+bool expr_walk(
+    const struct expr *expr,
+    bool (*visit)(const struct expr *expr, void *argument),
+    void *argument);
 /* A deep copy of the tree without literals' contents, in which COLUMN slots are mapped by map[slot]. */
-const struct expr *expr_remap(struct arena *arena, const struct expr *expr, const uint32_t *map, uint32_t map_count);
+const struct expr *
+expr_remap(struct arena *arena, const struct expr *expr, const uint32_t *map, uint32_t map_count);
 /* The tree as Cypher text, for EXPLAIN; column_names may be NULL. */
-struct text expr_print(struct arena *arena, const struct expr *expr, const struct text *column_names);
+struct text
+expr_print(struct arena *arena, const struct expr *expr, const struct text *column_names);
 bool expr_equal(const struct expr *a, const struct expr *b);
 
 const char *expr_kind_text(enum expr_kind kind);
 const char *expr_operator_text(enum expr_operator op);
 
 /* Fails with a message: sets context->failure (when there is one) and returns `err`. */
-err_t expr_fail(struct expr_context *context, const struct expr *at, err_t err, const char *format, ...)
+err_t
+expr_fail(struct expr_context *context, const struct expr *at, err_t err, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* Counts a step of a loop; asks `check` when it is time. */
 static inline err_t

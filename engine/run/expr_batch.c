@@ -22,7 +22,11 @@ struct row_set {
     uint32_t count;
 };
 
-static err_t eval_set(const struct expr *expr, struct expr_context *context, const struct row_set *set, struct value *out);
+static err_t eval_set(
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct row_set *set,
+    struct value *out);
 
 static uint32_t
 set_row(const struct row_set *set, uint32_t i)
@@ -31,7 +35,11 @@ set_row(const struct row_set *set, uint32_t i)
 }
 
 static err_t
-eval_by_row(const struct expr *expr, struct expr_context *context, const struct row_set *set, struct value *out)
+eval_by_row(
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct row_set *set,
+    struct value *out)
 {
     err_t err = 0;
     for (uint32_t i = 0; !err && i < set->count; i++)
@@ -85,7 +93,12 @@ integer_matches(uint32_t op, int64_t a, int64_t b)
 }
 
 static struct value
-compare_one(struct expr_context *context, const struct expr *at, uint32_t op, struct value a, struct value b)
+compare_one(
+    struct expr_context *context,
+    const struct expr *at,
+    uint32_t op,
+    struct value a,
+    struct value b)
 {
     struct value result = value_null();
     if (a.type == VALUE_INTEGER && b.type == VALUE_INTEGER)
@@ -99,7 +112,11 @@ compare_one(struct expr_context *context, const struct expr *at, uint32_t op, st
 /* The loops below are written out once for each operator by the compiler: `op` is constant in each call. */
 static inline __attribute__((always_inline)) void
 compare_integers(
-    struct expr_context *context, const struct expr *at, const uint32_t op, struct value *left, struct value right,
+    struct expr_context *context,
+    const struct expr *at,
+    const uint32_t op,
+    struct value *left,
+    struct value right,
     uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -112,7 +129,11 @@ compare_integers(
 
 static void
 compare_with_scalar(
-    struct expr_context *context, const struct expr *at, struct value *left, struct value right, uint32_t count)
+    struct expr_context *context,
+    const struct expr *at,
+    struct value *left,
+    struct value right,
+    uint32_t count)
 {
     uint32_t op = at->op;
     if (right.type != VALUE_INTEGER) {
@@ -146,14 +167,20 @@ compare_with_scalar(
 
 /* AND, OR: the right side only for the rows the left does not decide. */
 static err_t
-eval_logic(const struct expr *expr, struct expr_context *context, const struct row_set *set, struct value *out)
+eval_logic(
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct row_set *set,
+    struct value *out)
 {
     err_t err = eval_set(expr->children[0], context, set, out);
-    struct expr_scratch *scratch = err ? NULL : expr_scratch_take(context);
-    if (!err && !scratch)
-        err = expr_fail_memory(context, expr);
+    if (err)
+        return err;
+    struct expr_scratch *scratch = expr_scratch_take(context);
+    if (!scratch)
+        return expr_fail_memory(context, expr);
     bool decides = expr->op == OPERATOR_OR;
-    struct row_set rest = {set->batch, scratch ? scratch->rows : NULL, 0};
+    struct row_set rest = {set->batch, scratch->rows, 0};
     for (uint32_t i = 0; !err && i < set->count; i++)
         if (out[i].type != VALUE_BOOLEAN || out[i].boolean != decides)
             scratch->rows[rest.count++] = (uint16_t)set_row(set, i);
@@ -162,14 +189,18 @@ eval_logic(const struct expr *expr, struct expr_context *context, const struct r
     uint32_t next = 0;
     for (uint32_t i = 0; !err && i < set->count; i++)
         if (out[i].type != VALUE_BOOLEAN || out[i].boolean != decides)
-            err = expr_apply_binary(context, expr, expr->op, out[i], scratch->values[next++], &out[i]);
+            err = expr_apply_binary(
+                context, expr, expr->op, out[i], scratch->values[next++], &out[i]);
     expr_scratch_give(context, scratch);
     return err;
 }
 
 static err_t
 eval_binary_scalar(
-    const struct expr *expr, struct expr_context *context, const struct row_set *set, struct value *out)
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct row_set *set,
+    struct value *out)
 {
     struct value right;
     err_t err = expr_eval(expr->children[1], context, NULL, 0, &right);
@@ -187,7 +218,11 @@ eval_binary_scalar(
 }
 
 static err_t
-eval_binary(const struct expr *expr, struct expr_context *context, const struct row_set *set, struct value *out)
+eval_binary(
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct row_set *set,
+    struct value *out)
 {
     if (expr->op == OPERATOR_AND || expr->op == OPERATOR_OR)
         return eval_logic(expr, context, set, out);
@@ -213,7 +248,11 @@ eval_binary(const struct expr *expr, struct expr_context *context, const struct 
 /* --- the other kinds with kernels --- */
 
 static err_t
-eval_unary_kind(const struct expr *expr, struct expr_context *context, const struct row_set *set, struct value *out)
+eval_unary_kind(
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct row_set *set,
+    struct value *out)
 {
     err_t err = eval_set(expr->children[0], context, set, out);
     for (uint32_t i = 0; !err && i < set->count; i++) {
@@ -232,7 +271,11 @@ eval_unary_kind(const struct expr *expr, struct expr_context *context, const str
 
 /* Calls of up to CALL_COLUMNS_MAX arguments: one column for each, then one loop. */
 static err_t
-eval_call(const struct expr *expr, struct expr_context *context, const struct row_set *set, struct value *out)
+eval_call(
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct row_set *set,
+    struct value *out)
 {
     enum { CALL_COLUMNS_MAX = 3 };
     uint32_t argument_count = expr->child_count;
@@ -247,7 +290,7 @@ eval_call(const struct expr *expr, struct expr_context *context, const struct ro
                          : expr_fail_memory(context, expr);
     }
     for (uint32_t i = 0; !err && i < set->count; i++) {
-        for (uint32_t j = 0; j < argument_count; j++)
+        for (uint32_t j = 0; j < argument_count && columns[j]; j++)
             arguments[j] = columns[j]->values[i];
         err = expr_apply_call(context, expr, arguments, argument_count, &out[i]);
     }
@@ -257,9 +300,13 @@ eval_call(const struct expr *expr, struct expr_context *context, const struct ro
 }
 
 static err_t
-eval_set(const struct expr *expr, struct expr_context *context, const struct row_set *set, struct value *out)
+eval_set(
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct row_set *set,
+    struct value *out)
 {
-    struct value scalar;
+    struct value scalar = {0};
     err_t err;
     if (set->count == 0)
         return 0;
@@ -290,7 +337,11 @@ eval_set(const struct expr *expr, struct expr_context *context, const struct row
 }
 
 err_t
-expr_eval_batch(const struct expr *expr, struct expr_context *context, const struct batch *batch, struct value *out)
+expr_eval_batch(
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    struct value *out)
 {
     assert(batch->row_count <= BATCH_ROW_COUNT_MAX);
     struct row_set set = {batch, NULL, batch->row_count};
@@ -299,7 +350,11 @@ expr_eval_batch(const struct expr *expr, struct expr_context *context, const str
 
 err_t
 expr_eval_rows(
-    const struct expr *expr, struct expr_context *context, const struct batch *batch, const uint16_t *rows, uint32_t count,
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    const uint16_t *rows,
+    uint32_t count,
     struct value *out)
 {
     assert(count <= BATCH_ROW_COUNT_MAX);
@@ -312,7 +367,10 @@ expr_eval_rows(
 /* column op integer, the commonest of all predicates, without building a column of booleans. */
 static bool
 filter_column_integer(
-    const struct expr *predicate, struct expr_context *context, const struct row_set *set, uint16_t *rows,
+    const struct expr *predicate,
+    struct expr_context *context,
+    const struct row_set *set,
+    uint16_t *rows,
     uint32_t *row_count)
 {
     if (predicate->kind != EXPR_BINARY || !op_is_comparison(predicate->op))
@@ -324,7 +382,8 @@ filter_column_integer(
     struct value scalar;
     if (right->kind == EXPR_PARAMETER && right->parameter.index >= context->parameter_count)
         return false;
-    scalar = right->kind == EXPR_LITERAL ? right->literal : context->parameters[right->parameter.index];
+    scalar = right->kind == EXPR_LITERAL ? right->literal
+                                         : context->parameters[right->parameter.index];
     if (column->kind != COLUMN_VALUE || scalar.type != VALUE_INTEGER)
         return false;
     uint32_t count = 0;
@@ -348,7 +407,10 @@ filter_column_integer(
 /* `rows` may be the set's own list: it is written behind where it is read. */
 static err_t
 filter_set(
-    const struct expr *predicate, struct expr_context *context, const struct row_set *set, uint16_t *rows,
+    const struct expr *predicate,
+    struct expr_context *context,
+    const struct row_set *set,
+    uint16_t *rows,
     uint32_t *row_count)
 {
     if (predicate->kind == EXPR_BINARY && predicate->op == OPERATOR_AND) {
@@ -378,7 +440,11 @@ filter_set(
 
 err_t
 expr_filter_batch(
-    const struct expr *predicate, struct expr_context *context, const struct batch *batch, uint16_t *rows, uint32_t *row_count)
+    const struct expr *predicate,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint16_t *rows,
+    uint32_t *row_count)
 {
     assert(batch->row_count <= BATCH_ROW_COUNT_MAX);
     struct row_set set = {batch, NULL, batch->row_count};

@@ -8,7 +8,10 @@
 
 err_t
 expr_entity_properties(
-    struct expr_context *context, const struct expr *at, struct value entity, const struct map_entry **entries,
+    struct expr_context *context,
+    const struct expr *at,
+    struct value entity,
+    const struct map_entry **entries,
     uint32_t *count)
 {
     bool is_node = entity.type == VALUE_NODE;
@@ -21,22 +24,29 @@ expr_entity_properties(
             is_node ? "node" : "relationship",
             (unsigned long long)(is_node ? entity.node->id.id : entity.rel->id.id));
     if (!hydrated)
-        return expr_fail(context, at, ERR(INTERNAL), "an entity was read before its properties were fetched");
+        return expr_fail(
+            context, at, ERR(INTERNAL), "an entity was read before its properties were fetched");
     *entries = is_node ? entity.node->properties : entity.rel->properties;
     *count = is_node ? entity.node->property_count : entity.rel->property_count;
     return 0;
 }
 
 static err_t
-fail_no_component(struct expr_context *context, const struct expr *at, struct value subject, struct text name)
+fail_no_component(
+    struct expr_context *context, const struct expr *at, struct value subject, struct text name)
 {
     return expr_fail(
-        context, at, ERR(ARGUMENT), "a %s has no component `%.*s`", value_type_name(subject), TEXT_ARGS(name));
+        context, at, ERR(ARGUMENT), "a %s has no component `%.*s`", value_type_name(subject),
+        TEXT_ARGS(name));
 }
 
 err_t
 expr_apply_property(
-    struct expr_context *context, const struct expr *at, struct value subject, struct text name, struct value *out)
+    struct expr_context *context,
+    const struct expr *at,
+    struct value subject,
+    struct text name,
+    struct value *out)
 {
     const struct map_entry *entries = NULL;
     uint32_t count = 0;
@@ -55,11 +65,13 @@ expr_apply_property(
             return fail_no_component(context, at, subject, name);
         return 0;
     } else if (subject.type == VALUE_POINT) {
-        return point_component(subject.point, name, out) ? 0 : fail_no_component(context, at, subject, name);
+        return point_component(subject.point, name, out)
+                   ? 0
+                   : fail_no_component(context, at, subject, name);
     } else {
         return expr_fail(
-            context, at, ERR(TYPE), "%s has no properties: cannot read `%.*s`", value_type_name(subject),
-            TEXT_ARGS(name));
+            context, at, ERR(TYPE), "%s has no properties: cannot read `%.*s`",
+            value_type_name(subject), TEXT_ARGS(name));
     }
     const struct value *found = value_map_lookup(entries, count, name);
     if (found)
@@ -69,7 +81,11 @@ expr_apply_property(
 
 err_t
 expr_apply_index(
-    struct expr_context *context, const struct expr *at, struct value subject, struct value index, struct value *out)
+    struct expr_context *context,
+    const struct expr *at,
+    struct value subject,
+    struct value index,
+    struct value *out)
 {
     *out = value_null();
     if (subject.type == VALUE_NULL || index.type == VALUE_NULL)
@@ -77,15 +93,18 @@ expr_apply_index(
     if (subject.type == VALUE_LIST) {
         if (index.type != VALUE_INTEGER)
             return expr_fail(
-                context, at, ERR(TYPE), "a LIST is indexed by an INTEGER, got %s", value_type_name(index));
+                context, at, ERR(TYPE), "a LIST is indexed by an INTEGER, got %s",
+                value_type_name(index));
         int64_t position = index.integer < 0 ? index.integer + subject.size : index.integer;
         if (position >= 0 && position < subject.size)
             *out = subject.list[position];
         return 0;
     }
-    if (subject.type != VALUE_MAP && subject.type != VALUE_NODE && subject.type != VALUE_RELATIONSHIP)
+    if (subject.type != VALUE_MAP && subject.type != VALUE_NODE &&
+        subject.type != VALUE_RELATIONSHIP)
         return expr_fail(
-            context, at, ERR(TYPE), "`[...]` needs a LIST, MAP, NODE or RELATIONSHIP, got %s", value_type_name(subject));
+            context, at, ERR(TYPE), "`[...]` needs a LIST, MAP, NODE or RELATIONSHIP, got %s",
+            value_type_name(subject));
     if (index.type != VALUE_STRING)
         return expr_fail(
             context, at, ERR(TYPE), "a %s is indexed by a STRING, got %s", value_type_name(subject),
@@ -95,15 +114,20 @@ expr_apply_index(
 
 static err_t
 label_test_node(
-    struct expr_context *context, const struct expr *at, struct value entity, struct text name, struct value *out)
+    struct expr_context *context,
+    const struct expr *at,
+    struct value entity,
+    struct text name,
+    struct value *out)
 {
     if (!(entity.flags & VALUE_FLAG_HYDRATED))
-        return expr_fail(context, at, ERR(INTERNAL), "a node was read before its labels were fetched");
+        return expr_fail(
+            context, at, ERR(INTERNAL), "a node was read before its labels were fetched");
     const struct value_node *node = entity.node;
     if (node->deleted)
         return expr_fail(
-            context, at, ERR(ENTITY_NOT_FOUND), "the node %llu has been deleted in this transaction",
-            (unsigned long long)node->id.id);
+            context, at, ERR(ENTITY_NOT_FOUND),
+            "the node %llu has been deleted in this transaction", (unsigned long long)node->id.id);
     bool found = name.size == 0 && node->label_count > 0;
     for (uint32_t i = 0; !found && i < node->label_count; i++)
         found = text_equal(node->labels[i], name);
@@ -113,7 +137,11 @@ label_test_node(
 
 err_t
 expr_apply_label_test(
-    struct expr_context *context, const struct expr *at, struct value entity, struct text name, struct value *out)
+    struct expr_context *context,
+    const struct expr *at,
+    struct value entity,
+    struct text name,
+    struct value *out)
 {
     *out = value_null();
     if (entity.type == VALUE_NULL)
@@ -122,11 +150,13 @@ expr_apply_label_test(
         return label_test_node(context, at, entity, name, out);
     if (entity.type != VALUE_RELATIONSHIP)
         return expr_fail(
-            context, at, ERR(TYPE), "a label test needs a NODE or RELATIONSHIP, got %s", value_type_name(entity));
+            context, at, ERR(TYPE), "a label test needs a NODE or RELATIONSHIP, got %s",
+            value_type_name(entity));
     struct text type = entity.rel->type;
     if (!entity.rel->hydrated && name.size)
-        type = context->type_name ? context->type_name(context->catalog_argument, entity.rel->type_token)
-                                  : (struct text){NULL, 0};
+        type = context->type_name
+                   ? context->type_name(context->catalog_argument, entity.rel->type_token)
+                   : (struct text){NULL, 0};
     *out = value_boolean(name.size == 0 || text_equal(type, name));
     return 0;
 }
@@ -148,7 +178,11 @@ expr_type_matches(const struct expr_type *type, struct value value)
 
 err_t
 expr_apply_call(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t count, struct value *out)
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t count,
+    struct value *out)
 {
     const struct function *function = at->function;
     assert(function->run);
@@ -164,7 +198,11 @@ expr_apply_call(
 
 static err_t
 eval_list(
-    const struct expr *expr, struct expr_context *context, const struct batch *batch, uint32_t row, struct value *out)
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out)
 {
     uint32_t count = expr->child_count;
     struct value *items = arena_allocate(context->arena, (count + UINT64_C(1)) * sizeof(*items));
@@ -181,10 +219,15 @@ eval_list(
 
 static err_t
 eval_map(
-    const struct expr *expr, struct expr_context *context, const struct batch *batch, uint32_t row, struct value *out)
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out)
 {
     uint32_t count = expr->child_count;
-    struct map_entry *entries = arena_allocate(context->arena, (count + UINT64_C(1)) * sizeof(*entries));
+    struct map_entry *entries = arena_allocate(
+        context->arena, (count + UINT64_C(1)) * sizeof(*entries));
     if (!entries)
         return expr_fail_memory(context, expr);
     err_t err = 0;
@@ -201,9 +244,13 @@ eval_map(
 /* AND and OR look at the right only when the left does not decide. */
 static err_t
 eval_logic(
-    const struct expr *expr, struct expr_context *context, const struct batch *batch, uint32_t row, struct value *out)
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out)
 {
-    struct value left, right;
+    struct value left = {0}, right = {0};
     err_t err = expr_eval(expr->children[0], context, batch, row, &left);
     if (err)
         return err;
@@ -217,11 +264,15 @@ eval_logic(
 
 static err_t
 eval_binary(
-    const struct expr *expr, struct expr_context *context, const struct batch *batch, uint32_t row, struct value *out)
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out)
 {
     if (expr->op == OPERATOR_AND || expr->op == OPERATOR_OR)
         return eval_logic(expr, context, batch, row, out);
-    struct value left, right;
+    struct value left = {0}, right = {0};
     err_t err = expr_eval(expr->children[0], context, batch, row, &left);
     if (!err)
         err = expr_eval(expr->children[1], context, batch, row, &right);
@@ -230,9 +281,13 @@ eval_binary(
 
 static err_t
 eval_case(
-    const struct expr *expr, struct expr_context *context, const struct batch *batch, uint32_t row, struct value *out)
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out)
 {
-    struct value subject = value_null(), when;
+    struct value subject = value_null(), when = {0};
     uint32_t at = 0;
     err_t err = 0;
     if (expr->kind == EXPR_CASE_SIMPLE)
@@ -255,10 +310,14 @@ eval_case(
 
 static err_t
 eval_call(
-    const struct expr *expr, struct expr_context *context, const struct batch *batch, uint32_t row, struct value *out)
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out)
 {
     enum { ARGUMENTS_ON_STACK = 4 };
-    struct value few[ARGUMENTS_ON_STACK];
+    struct value few[ARGUMENTS_ON_STACK] = {{0}};
     struct value *arguments = few;
     uint32_t count = expr->child_count;
     if (count > ARGUMENTS_ON_STACK) {
@@ -274,7 +333,11 @@ eval_call(
 
 static err_t
 eval_leaf(
-    const struct expr *expr, struct expr_context *context, const struct batch *batch, uint32_t row, struct value *out)
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out)
 {
     if (expr->kind == EXPR_LITERAL) {
         *out = expr->literal;
@@ -298,9 +361,13 @@ eval_leaf(
 /* Kinds with one operand and a simple operation. */
 static err_t
 eval_simple(
-    const struct expr *expr, struct expr_context *context, const struct batch *batch, uint32_t row, struct value *out)
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out)
 {
-    struct value operand, index;
+    struct value operand = {0}, index = {0};
     err_t err = expr_eval(expr->children[0], context, batch, row, &operand);
     if (err)
         return err;
@@ -322,7 +389,12 @@ eval_simple(
 }
 
 err_t
-expr_eval(const struct expr *expr, struct expr_context *context, const struct batch *batch, uint32_t row, struct value *out)
+expr_eval(
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out)
 {
     switch ((enum expr_kind)expr->kind) {
     case EXPR_LITERAL:

@@ -25,50 +25,107 @@ void expr_scratch_give(struct expr_context *context, struct expr_scratch *scratc
 
 /* Both operands are evaluated already. */
 err_t expr_apply_unary(
-    struct expr_context *context, const struct expr *at, enum expr_operator op, struct value a, struct value *out);
+    struct expr_context *context,
+    const struct expr *at,
+    enum expr_operator op,
+    struct value a,
+    struct value *out);
 err_t expr_apply_binary(
-    struct expr_context *context, const struct expr *at, enum expr_operator op, struct value a, struct value b,
+    struct expr_context *context,
+    const struct expr *at,
+    enum expr_operator op,
+    struct value a,
+    struct value b,
     struct value *out);
 /* true, false or null as a trit; ERR(TYPE) for anything else. */
-err_t expr_as_trit(struct expr_context *context, const struct expr *at, struct value value, enum trit *out);
+err_t expr_as_trit(
+    struct expr_context *context, const struct expr *at, struct value value, enum trit *out);
 bool expr_compare_matches(enum expr_operator op, int order);
 
 err_t expr_apply_property(
-    struct expr_context *context, const struct expr *at, struct value subject, struct text name, struct value *out);
+    struct expr_context *context,
+    const struct expr *at,
+    struct value subject,
+    struct text name,
+    struct value *out);
 err_t expr_apply_index(
-    struct expr_context *context, const struct expr *at, struct value subject, struct value index, struct value *out);
+    struct expr_context *context,
+    const struct expr *at,
+    struct value subject,
+    struct value index,
+    struct value *out);
 err_t expr_apply_label_test(
-    struct expr_context *context, const struct expr *at, struct value entity, struct text name, struct value *out);
+    struct expr_context *context,
+    const struct expr *at,
+    struct value entity,
+    struct text name,
+    struct value *out);
 err_t expr_apply_call(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t count, struct value *out);
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t count,
+    struct value *out);
 bool expr_type_matches(const struct expr_type *type, struct value value);
 
 /* Properties of a hydrated node or relationship; ERR(ENTITY_NOT_FOUND) when deleted, ERR(INTERNAL) when bare. */
 err_t expr_entity_properties(
-    struct expr_context *context, const struct expr *at, struct value entity, const struct map_entry **entries,
+    struct expr_context *context,
+    const struct expr *at,
+    struct value entity,
+    const struct map_entry **entries,
     uint32_t *count);
 
 err_t expr_eval_slice(
-    const struct expr *expr, struct expr_context *context, const struct batch *batch, uint32_t row, struct value *out);
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out);
 err_t expr_eval_comprehension(
-    const struct expr *expr, struct expr_context *context, const struct batch *batch, uint32_t row, struct value *out);
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out);
 err_t expr_eval_reduce(
-    const struct expr *expr, struct expr_context *context, const struct batch *batch, uint32_t row, struct value *out);
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out);
 err_t expr_eval_quantifier(
-    const struct expr *expr, struct expr_context *context, const struct batch *batch, uint32_t row, struct value *out);
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out);
 err_t expr_eval_path(
-    const struct expr *expr, struct expr_context *context, const struct batch *batch, uint32_t row, struct value *out);
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out);
 err_t expr_eval_map_projection(
-    const struct expr *expr, struct expr_context *context, const struct batch *batch, uint32_t row, struct value *out);
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out);
 
 /* The whole of `text` against `pattern`; compiled patterns are kept in context->regexes. */
 err_t regex_match(
-    struct expr_context *context, const struct expr *at, struct text pattern, struct text text, bool *matches);
+    struct expr_context *context,
+    const struct expr *at,
+    struct text pattern,
+    struct text text,
+    bool *matches);
 void regex_cache_destroy(struct regex_cache *cache, struct memory *memory);
 
 /* Fails for lack of arena memory. */
 err_t expr_fail_memory(struct expr_context *context, const struct expr *at);
 /* Gives a failed operation of engine/value its message. `reason` may be empty. */
-err_t expr_fail_reason(struct expr_context *context, const struct expr *at, err_t err, struct text reason);
+err_t expr_fail_reason(
+    struct expr_context *context, const struct expr *at, err_t err, struct text reason);
 
 #endif

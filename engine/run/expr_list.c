@@ -5,14 +5,18 @@
 /* A list operand: ERR(TYPE) unless it is a list or null. */
 static err_t
 eval_list_operand(
-    const struct expr *expr, const struct expr *list, struct expr_context *context, const struct batch *batch,
-    uint32_t row, struct value *out)
+    const struct expr *expr,
+    const struct expr *list,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out)
 {
     err_t err = expr_eval(list, context, batch, row, out);
     if (!err && out->type != VALUE_LIST && out->type != VALUE_NULL)
         err = expr_fail(
-            context, list, ERR(TYPE), "%s needs a LIST, got %s", expr_kind_text((enum expr_kind)expr->kind),
-            value_type_name(*out));
+            context, list, ERR(TYPE), "%s needs a LIST, got %s",
+            expr_kind_text((enum expr_kind)expr->kind), value_type_name(*out));
     return err;
 }
 
@@ -26,11 +30,16 @@ local_set(struct expr_context *context, uint32_t slot, struct value value)
 /* The end of a slice as a position 0 .. size. */
 static err_t
 slice_bound(
-    const struct expr *expr, struct expr_context *context, struct value bound, uint32_t size, uint32_t *out)
+    const struct expr *expr,
+    struct expr_context *context,
+    struct value bound,
+    uint32_t size,
+    uint32_t *out)
 {
     if (bound.type != VALUE_INTEGER)
         return expr_fail(
-            context, expr, ERR(TYPE), "the bounds of a slice are INTEGER, got %s", value_type_name(bound));
+            context, expr, ERR(TYPE), "the bounds of a slice are INTEGER, got %s",
+            value_type_name(bound));
     int64_t position = bound.integer < 0 ? bound.integer + size : bound.integer;
     *out = position < 0 ? 0 : position > size ? size : (uint32_t)position;
     return 0;
@@ -38,12 +47,17 @@ slice_bound(
 
 err_t
 expr_eval_slice(
-    const struct expr *expr, struct expr_context *context, const struct batch *batch, uint32_t row, struct value *out)
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out)
 {
-    struct value list, from = value_integer(0), to = value_integer(INT64_MAX);
+    struct value list = {0}, from = value_integer(0), to = value_integer(INT64_MAX);
     err_t err = expr_eval(expr->children[0], context, batch, row, &list);
     if (!err && list.type != VALUE_LIST && list.type != VALUE_NULL)
-        err = expr_fail(context, expr, ERR(TYPE), "`[ .. ]` needs a LIST, got %s", value_type_name(list));
+        err = expr_fail(
+            context, expr, ERR(TYPE), "`[ .. ]` needs a LIST, got %s", value_type_name(list));
     if (!err && expr->children[1])
         err = expr_eval(expr->children[1], context, batch, row, &from);
     if (!err && expr->children[2])
@@ -51,7 +65,7 @@ expr_eval_slice(
     *out = value_null();
     if (err || list.type == VALUE_NULL || from.type == VALUE_NULL || to.type == VALUE_NULL)
         return err;
-    uint32_t first, end;
+    uint32_t first = 0, end = 0;
     err = slice_bound(expr, context, from, list.size, &first);
     if (!err)
         err = slice_bound(expr, context, to, list.size, &end);
@@ -64,21 +78,26 @@ expr_eval_slice(
 
 err_t
 expr_eval_comprehension(
-    const struct expr *expr, struct expr_context *context, const struct batch *batch, uint32_t row, struct value *out)
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out)
 {
     const struct expr *predicate = expr->children[1], *projection = expr->children[2];
-    struct value list;
+    struct value list = {0};
     err_t err = eval_list_operand(expr, expr->children[0], context, batch, row, &list);
     *out = value_null();
     if (err || list.type == VALUE_NULL)
         return err;
-    struct value *items = arena_allocate(context->arena, (list.size + UINT64_C(1)) * sizeof(*items));
+    struct value *items = arena_allocate(
+        context->arena, (list.size + UINT64_C(1)) * sizeof(*items));
     if (!items)
         return expr_fail_memory(context, expr);
     uint32_t count = 0;
     for (uint32_t i = 0; i < list.size; i++) {
         enum trit keep = TRIT_TRUE;
-        struct value test, item = list.list[i];
+        struct value test = {0}, item = list.list[i];
         err = expr_step(context);
         local_set(context, expr->slot, item);
         if (!err && predicate)
@@ -98,9 +117,13 @@ expr_eval_comprehension(
 
 err_t
 expr_eval_reduce(
-    const struct expr *expr, struct expr_context *context, const struct batch *batch, uint32_t row, struct value *out)
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out)
 {
-    struct value accumulator, list;
+    struct value accumulator = {0}, list = {0};
     err_t err = expr_eval(expr->children[0], context, batch, row, &accumulator);
     if (!err)
         err = eval_list_operand(expr, expr->children[1], context, batch, row, &list);
@@ -120,7 +143,8 @@ expr_eval_reduce(
 
 /* What the numbers of true, false and unknown items amount to. */
 static struct value
-quantifier_result(enum expr_kind kind, uint32_t true_count, uint32_t false_count, uint32_t null_count)
+quantifier_result(
+    enum expr_kind kind, uint32_t true_count, uint32_t false_count, uint32_t null_count)
 {
     bool unknown = null_count > 0;
     switch ((uint32_t)kind) {
@@ -132,15 +156,21 @@ quantifier_result(enum expr_kind kind, uint32_t true_count, uint32_t false_count
         return true_count ? value_boolean(false) : unknown ? value_null() : value_boolean(true);
     default:
         assert(kind == EXPR_SINGLE);
-        return true_count > 1 ? value_boolean(false) : unknown ? value_null() : value_boolean(true_count == 1);
+        return true_count > 1 ? value_boolean(false)
+               : unknown      ? value_null()
+                              : value_boolean(true_count == 1);
     }
 }
 
 err_t
 expr_eval_quantifier(
-    const struct expr *expr, struct expr_context *context, const struct batch *batch, uint32_t row, struct value *out)
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out)
 {
-    struct value list, test;
+    struct value list = {0}, test = {0};
     err_t err = eval_list_operand(expr, expr->children[0], context, batch, row, &list);
     *out = value_null();
     if (err || list.type == VALUE_NULL)
@@ -163,7 +193,8 @@ expr_eval_quantifier(
         if (decided)
             break;
     }
-    *out = quantifier_result((enum expr_kind)expr->kind, counts[TRIT_TRUE], counts[TRIT_FALSE], counts[TRIT_NULL]);
+    *out = quantifier_result(
+        (enum expr_kind)expr->kind, counts[TRIT_TRUE], counts[TRIT_FALSE], counts[TRIT_NULL]);
     return 0;
 }
 
@@ -184,9 +215,13 @@ entries_put(struct map_entry *entries, uint32_t *count, struct text key, struct 
 
 err_t
 expr_eval_map_projection(
-    const struct expr *expr, struct expr_context *context, const struct batch *batch, uint32_t row, struct value *out)
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out)
 {
-    struct value subject;
+    struct value subject = {0};
     const struct map_entry *all = NULL;
     uint32_t all_count = 0;
     err_t err = expr_eval(expr->children[0], context, batch, row, &subject);
@@ -205,8 +240,8 @@ expr_eval_map_projection(
     }
     if (err)
         return err;
-    struct map_entry *entries =
-        arena_allocate(context->arena, (all_count + UINT64_C(1) * expr->child_count) * sizeof(*entries));
+    struct map_entry *entries = arena_allocate(
+        context->arena, (all_count + UINT64_C(1) * expr->child_count) * sizeof(*entries));
     if (!entries)
         return expr_fail_memory(context, expr);
     uint32_t count = 0;
@@ -218,7 +253,8 @@ expr_eval_map_projection(
                 entries_put(entries, &count, all[j].key, all[j].value);
             continue;
         }
-        const struct value *found = expr->children[i] ? NULL : value_map_lookup(all, all_count, key);
+        const struct value *found = expr->children[i] ? NULL
+                                                      : value_map_lookup(all, all_count, key);
         if (found)
             value = *found;
         if (expr->children[i])
@@ -267,8 +303,13 @@ path_walk(struct path_builder *path, const struct value *rels, uint32_t count, b
 
 static err_t
 eval_path_parts(
-    const struct expr *expr, struct expr_context *context, const struct batch *batch, uint32_t row,
-    struct value *parts, uint64_t *rel_count, bool *is_null)
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *parts,
+    uint64_t *rel_count,
+    bool *is_null)
 {
     *rel_count = 0;
     *is_null = false;
@@ -283,7 +324,8 @@ eval_path_parts(
         bool fits = i % 2 ? type == VALUE_RELATIONSHIP || type == VALUE_LIST : type == VALUE_NODE;
         if (!fits)
             return expr_fail(
-                context, expr->children[i], ERR(INTERNAL), "a path cannot have a %s here", value_type_name(parts[i]));
+                context, expr->children[i], ERR(INTERNAL), "a path cannot have a %s here",
+                value_type_name(parts[i]));
         *rel_count += i % 2 == 0 ? 0 : type == VALUE_LIST ? parts[i].size : 1;
     }
     return 0;
@@ -291,7 +333,11 @@ eval_path_parts(
 
 err_t
 expr_eval_path(
-    const struct expr *expr, struct expr_context *context, const struct batch *batch, uint32_t row, struct value *out)
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out)
 {
     assert(expr->child_count % 2 == 1);
     uint64_t rel_count;
@@ -315,10 +361,12 @@ expr_eval_path(
         bool is_list = parts[i].type == VALUE_LIST;
         const struct value *rels = is_list ? parts[i].list : &parts[i];
         uint32_t count = is_list ? parts[i].size : 1;
-        bool connected = path_walk(&builder, rels, count, false) || path_walk(&builder, rels, count, true);
+        bool connected = path_walk(&builder, rels, count, false) ||
+                         path_walk(&builder, rels, count, true);
         uint64_t end = value_node_id(builder.nodes[builder.rel_count]).id;
         if (!connected || end != value_node_id(parts[i + 1]).id)
-            return expr_fail(context, expr, ERR(INTERNAL), "the relationships of a path are not connected");
+            return expr_fail(
+                context, expr, ERR(INTERNAL), "the relationships of a path are not connected");
         /* The pattern's own node may be hydrated. */
         builder.nodes[builder.rel_count] = parts[i + 1];
     }

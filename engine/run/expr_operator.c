@@ -3,7 +3,8 @@
 #include "engine/run/expr_internal.h"
 
 err_t
-expr_as_trit(struct expr_context *context, const struct expr *at, struct value value, enum trit *out)
+expr_as_trit(
+    struct expr_context *context, const struct expr *at, struct value value, enum trit *out)
 {
     *out = TRIT_NULL;
     if (value.type == VALUE_NULL)
@@ -34,25 +35,35 @@ expr_compare_matches(enum expr_operator op, int order)
 /* The words for what failed in engine/value. */
 static err_t
 fail_binary(
-    struct expr_context *context, const struct expr *at, err_t err, enum expr_operator op, struct value a, struct value b)
+    struct expr_context *context,
+    const struct expr *at,
+    err_t err,
+    enum expr_operator op,
+    struct value a,
+    struct value b)
 {
     enum err_code code = err_code(err);
     if (code == ERR_TYPE)
         return expr_fail(
-            context, at, err, "`%s` cannot be applied to %s and %s", expr_operator_text(op), value_type_name(a),
-            value_type_name(b));
+            context, at, err, "`%s` cannot be applied to %s and %s", expr_operator_text(op),
+            value_type_name(a), value_type_name(b));
     if (code == ERR_ARITHMETIC && a.type == VALUE_INTEGER && b.type == VALUE_INTEGER)
         return expr_fail(
-            context, at, err, "integer overflow: %lld %s %lld", (long long)a.integer, expr_operator_text(op),
-            (long long)b.integer);
+            context, at, err, "integer overflow: %lld %s %lld", (long long)a.integer,
+            expr_operator_text(op), (long long)b.integer);
     if (code == ERR_LIMIT)
-        return expr_fail(context, at, err, "the result of `%s` is too large", expr_operator_text(op));
+        return expr_fail(
+            context, at, err, "the result of `%s` is too large", expr_operator_text(op));
     return expr_fail(context, at, err, "%s", err_text(code));
 }
 
 err_t
 expr_apply_unary(
-    struct expr_context *context, const struct expr *at, enum expr_operator op, struct value a, struct value *out)
+    struct expr_context *context,
+    const struct expr *at,
+    enum expr_operator op,
+    struct value a,
+    struct value *out)
 {
     enum trit trit = TRIT_NULL;
     err_t err = 0;
@@ -72,7 +83,8 @@ expr_apply_unary(
     if (err && op != OPERATOR_NOT) {
         if (err_code(err) == ERR_TYPE)
             return expr_fail(
-                context, at, err, "`%s` cannot be applied to %s", expr_operator_text(op), value_type_name(a));
+                context, at, err, "`%s` cannot be applied to %s", expr_operator_text(op),
+                value_type_name(a));
         return expr_fail(context, at, err, "%s", err_text(err_code(err)));
     }
     return err;
@@ -80,7 +92,11 @@ expr_apply_unary(
 
 static err_t
 apply_logic(
-    struct expr_context *context, const struct expr *at, enum expr_operator op, struct value a, struct value b,
+    struct expr_context *context,
+    const struct expr *at,
+    enum expr_operator op,
+    struct value a,
+    struct value b,
     struct value *out)
 {
     enum trit x, y;
@@ -114,13 +130,20 @@ apply_affix(enum expr_operator op, struct value a, struct value b)
 }
 
 static err_t
-apply_in(struct expr_context *context, const struct expr *at, struct value item, struct value list, struct value *out)
+apply_in(
+    struct expr_context *context,
+    const struct expr *at,
+    struct value item,
+    struct value list,
+    struct value *out)
 {
     *out = value_null();
     if (list.type == VALUE_NULL)
         return 0;
     if (list.type != VALUE_LIST)
-        return expr_fail(context, at, ERR(TYPE), "`IN` needs a LIST on its right, got %s", value_type_name(list));
+        return expr_fail(
+            context, at, ERR(TYPE), "`IN` needs a LIST on its right, got %s",
+            value_type_name(list));
     bool unknown = false;
     for (uint32_t i = 0; i < list.size; i++) {
         err_t err = expr_step(context);
@@ -151,14 +174,19 @@ apply_concatenate(struct expr_context *context, struct value a, struct value b, 
 
 static err_t
 apply_regex(
-    struct expr_context *context, const struct expr *at, struct value a, struct value pattern, struct value *out)
+    struct expr_context *context,
+    const struct expr *at,
+    struct value a,
+    struct value pattern,
+    struct value *out)
 {
     *out = value_null();
     if (a.type != VALUE_STRING || pattern.type == VALUE_NULL)
         return 0;
     if (pattern.type != VALUE_STRING)
         return expr_fail(
-            context, at, ERR(TYPE), "`=~` needs a STRING as its pattern, got %s", value_type_name(pattern));
+            context, at, ERR(TYPE), "`=~` needs a STRING as its pattern, got %s",
+            value_type_name(pattern));
     bool matches = false;
     err_t err = regex_match(context, at, value_text(pattern), value_text(a), &matches);
     if (!err)
@@ -171,7 +199,8 @@ apply_compare(enum expr_operator op, struct value a, struct value b)
 {
     if (op == OPERATOR_EQUAL || op == OPERATOR_NOT_EQUAL) {
         enum trit same = value_equal(a, b);
-        return same == TRIT_NULL ? value_null() : value_boolean((same == TRIT_TRUE) == (op == OPERATOR_EQUAL));
+        return same == TRIT_NULL ? value_null()
+                                 : value_boolean((same == TRIT_TRUE) == (op == OPERATOR_EQUAL));
     }
     int order;
     enum trit known = value_compare(a, b, &order);
@@ -182,7 +211,11 @@ apply_compare(enum expr_operator op, struct value a, struct value b)
 
 static err_t
 apply_arithmetic(
-    struct expr_context *context, const struct expr *at, enum expr_operator op, struct value a, struct value b,
+    struct expr_context *context,
+    const struct expr *at,
+    enum expr_operator op,
+    struct value a,
+    struct value b,
     struct value *out)
 {
     struct arena *arena = context->arena;
@@ -216,7 +249,11 @@ apply_arithmetic(
 
 err_t
 expr_apply_binary(
-    struct expr_context *context, const struct expr *at, enum expr_operator op, struct value a, struct value b,
+    struct expr_context *context,
+    const struct expr *at,
+    enum expr_operator op,
+    struct value a,
+    struct value b,
     struct value *out)
 {
     switch ((uint32_t)op) {

@@ -17,7 +17,8 @@ put(struct printer *printer, const char *text)
 }
 
 static void
-print_children(struct printer *printer, const struct expr *expr, uint32_t from, const char *separator)
+print_children(
+    struct printer *printer, const struct expr *expr, uint32_t from, const char *separator)
 {
     for (uint32_t i = from; i < expr->child_count; i++) {
         if (i > from)
@@ -164,7 +165,8 @@ print_type(struct printer *printer, const struct expr *expr)
     put(printer, expr->type->negated ? " IS NOT ::" : " IS ::");
     for (uint32_t type = 0; type < VALUE_TYPE_COUNT; type++)
         if (expr->type->type_mask & (1u << type))
-            builder_printf(&printer->builder, " %s", value_type_name((struct value){.type = (uint8_t)type}));
+            builder_printf(
+                &printer->builder, " %s", value_type_name((struct value){.type = (uint8_t)type}));
     put(printer, expr->type->not_null ? " NOT NULL" : "");
 }
 
@@ -177,87 +179,91 @@ print_column(struct printer *printer, uint32_t slot)
         builder_printf(&printer->builder, "#%u", slot);
 }
 
+/* Kinds without an inside of their own. */
 static void
-print(struct printer *printer, const struct expr *expr)
+print_leaf(struct printer *printer, const struct expr *expr)
 {
-    switch ((enum expr_kind)expr->kind) {
-    case EXPR_LITERAL:
+    if (expr->kind == EXPR_LITERAL) {
         builder_add(&printer->builder, value_print(printer->builder.arena, expr->literal));
-        return;
-    case EXPR_PARAMETER:
+    } else if (expr->kind == EXPR_PARAMETER) {
         put(printer, "$");
         builder_add(&printer->builder, expr->parameter.name);
-        return;
-    case EXPR_COLUMN:
+    } else if (expr->kind == EXPR_COLUMN) {
         print_column(printer, expr->slot);
-        return;
-    case EXPR_LOCAL:
+    } else {
         print_local(printer, expr->slot);
-        return;
-    case EXPR_PROPERTY:
-    case EXPR_LABEL_TEST:
-        print_operand(printer, expr->children[0]);
-        put(printer, expr->kind == EXPR_PROPERTY ? "." : ":");
-        builder_add(&printer->builder, expr->kind == EXPR_PROPERTY || expr->name.size ? expr->name : TEXT("%"));
-        return;
-    case EXPR_LIST:
-        put(printer, "[");
-        print_children(printer, expr, 0, ", ");
-        put(printer, "]");
-        return;
-    case EXPR_MAP:
-        print_map(printer, expr);
-        return;
-    case EXPR_MAP_PROJECTION:
-        print_projection(printer, expr);
-        return;
-    case EXPR_INDEX:
-        print_operand(printer, expr->children[0]);
+    }
+}
+
+/* What is written as `name(child, child)`, or in brackets. */
+static void
+print_call(struct printer *printer, const struct expr *expr)
+{
+    bool is_list = expr->kind == EXPR_LIST;
+    if (expr->kind == EXPR_CALL)
+        builder_add(&printer->builder, expr->function->name);
+    put(printer, is_list ? "[" : expr->kind == EXPR_PATH ? "path(" : "(");
+    print_children(printer, expr, 0, ", ");
+    put(printer, is_list ? "]" : ")");
+}
+
+static void
+print_access(struct printer *printer, const struct expr *expr)
+{
+    print_operand(printer, expr->children[0]);
+    if (expr->kind == EXPR_INDEX) {
         put(printer, "[");
         print(printer, expr->children[1]);
         put(printer, "]");
         return;
-    case EXPR_SLICE:
-        print_slice(printer, expr);
-        return;
-    case EXPR_UNARY:
-        print_unary(printer, expr);
-        return;
-    case EXPR_BINARY:
-        print_operand(printer, expr->children[0]);
-        builder_printf(&printer->builder, " %s ", expr_operator_text(expr->op));
-        print_operand(printer, expr->children[1]);
-        return;
-    case EXPR_TYPE_TEST:
-        print_type(printer, expr);
-        return;
-    case EXPR_CASE_SIMPLE:
-    case EXPR_CASE_SEARCHED:
-        print_case(printer, expr);
-        return;
-    case EXPR_CALL:
-        builder_add(&printer->builder, expr->function->name);
-        put(printer, "(");
-        print_children(printer, expr, 0, ", ");
-        put(printer, ")");
-        return;
-    case EXPR_COMPREHENSION:
-    case EXPR_REDUCE:
-    case EXPR_ALL:
-    case EXPR_ANY:
-    case EXPR_NONE:
-    case EXPR_SINGLE:
-        print_loop(printer, expr);
-        return;
-    case EXPR_PATH:
-        put(printer, "path(");
-        print_children(printer, expr, 0, ", ");
-        put(printer, ")");
-        return;
-    case EXPR_KIND_COUNT:
-        break;
     }
-    assert(!"no such kind");
+    put(printer, expr->kind == EXPR_PROPERTY ? "." : ":");
+    builder_add(
+        &printer->builder, expr->kind == EXPR_PROPERTY || expr->name.size ? expr->name : TEXT("%"));
+}
+
+static void
+print_binary(struct printer *printer, const struct expr *expr)
+{
+    print_operand(printer, expr->children[0]);
+    builder_printf(&printer->builder, " %s ", expr_operator_text(expr->op));
+    print_operand(printer, expr->children[1]);
+}
+
+typedef void print_fn(struct printer *printer, const struct expr *expr);
+
+static print_fn *const printers[EXPR_KIND_COUNT] = {
+    [EXPR_LITERAL] = print_leaf,
+    [EXPR_PARAMETER] = print_leaf,
+    [EXPR_COLUMN] = print_leaf,
+    [EXPR_LOCAL] = print_leaf,
+    [EXPR_PROPERTY] = print_access,
+    [EXPR_LABEL_TEST] = print_access,
+    [EXPR_INDEX] = print_access,
+    [EXPR_LIST] = print_call,
+    [EXPR_CALL] = print_call,
+    [EXPR_PATH] = print_call,
+    [EXPR_MAP] = print_map,
+    [EXPR_MAP_PROJECTION] = print_projection,
+    [EXPR_SLICE] = print_slice,
+    [EXPR_UNARY] = print_unary,
+    [EXPR_BINARY] = print_binary,
+    [EXPR_TYPE_TEST] = print_type,
+    [EXPR_CASE_SIMPLE] = print_case,
+    [EXPR_CASE_SEARCHED] = print_case,
+    [EXPR_COMPREHENSION] = print_loop,
+    [EXPR_REDUCE] = print_loop,
+    [EXPR_ALL] = print_loop,
+    [EXPR_ANY] = print_loop,
+    [EXPR_NONE] = print_loop,
+    [EXPR_SINGLE] = print_loop,
+};
+
+static void
+print(struct printer *printer, const struct expr *expr)
+{
+    assert(expr->kind < EXPR_KIND_COUNT);
+    printers[expr->kind](printer, expr);
 }
 
 struct text

@@ -99,13 +99,17 @@ regex_cache_new(struct memory *memory)
 
 static err_t
 regex_compile(
-    struct expr_context *context, const struct expr *at, struct regex_cache *cache, struct text pattern,
+    struct expr_context *context,
+    const struct expr *at,
+    struct regex_cache *cache,
+    struct text pattern,
     struct regex *regex)
 {
     int code = 0;
     PCRE2_SIZE position = 0;
     if (pattern.size > REGEX_PATTERN_SIZE_MAX)
-        return expr_fail(context, at, ERR(LIMIT), "a regular expression of %zu bytes is too long", pattern.size);
+        return expr_fail(
+            context, at, ERR(LIMIT), "a regular expression of %zu bytes is too long", pattern.size);
     char *copy = memory_allocate(cache->memory, pattern.size + 1);
     pcre2_compile_context *compile = pcre2_compile_context_create(cache->general);
     if (!copy || !compile) {
@@ -115,15 +119,16 @@ regex_compile(
     }
     memcpy(copy, pattern.data ? pattern.data : "", pattern.size);
     regex->code = pcre2_compile(
-        (PCRE2_SPTR)copy, pattern.size, PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF | PCRE2_UCP, &code, &position,
-        compile);
+        (PCRE2_SPTR)copy, pattern.size, PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF | PCRE2_UCP,
+        &code, &position, compile);
     pcre2_compile_context_free(compile);
     if (!regex->code) {
         memory_release(cache->memory, copy, pattern.size + 1);
         PCRE2_UCHAR words[200] = "";
         pcre2_get_error_message(code, words, sizeof(words));
         return expr_fail(
-            context, at, ERR(ARGUMENT), "invalid regular expression, at byte %zu: %s", (size_t)position, (char *)words);
+            context, at, ERR(ARGUMENT), "invalid regular expression, at byte %zu: %s",
+            (size_t)position, (char *)words);
     }
     regex->pattern = copy;
     regex->pattern_size = pattern.size;
@@ -131,7 +136,8 @@ regex_compile(
 }
 
 static err_t
-regex_find(struct expr_context *context, const struct expr *at, struct text pattern, struct regex **out)
+regex_find(
+    struct expr_context *context, const struct expr *at, struct text pattern, struct regex **out)
 {
     if (!context->regexes)
         context->regexes = regex_cache_new(context->memory);
@@ -140,7 +146,8 @@ regex_find(struct expr_context *context, const struct expr *at, struct text patt
         return expr_fail_memory(context, at);
     for (int i = 0; i < REGEX_CACHE_COUNT; i++) {
         struct regex *regex = &cache->regexes[i];
-        if (regex->pattern && text_equal((struct text){regex->pattern, regex->pattern_size}, pattern)) {
+        if (regex->pattern &&
+            text_equal((struct text){regex->pattern, regex->pattern_size}, pattern)) {
             *out = regex;
             return 0;
         }
@@ -154,20 +161,28 @@ regex_find(struct expr_context *context, const struct expr *at, struct text patt
 }
 
 err_t
-regex_match(struct expr_context *context, const struct expr *at, struct text pattern, struct text text, bool *matches)
+regex_match(
+    struct expr_context *context,
+    const struct expr *at,
+    struct text pattern,
+    struct text text,
+    bool *matches)
 {
-    struct regex *regex;
+    struct regex *regex = NULL;
     err_t err = regex_find(context, at, pattern, &regex);
     if (err)
         return err;
+    assert(regex);
     int result = pcre2_match(
-        regex->code, (PCRE2_SPTR)(text.data ? text.data : ""), text.size, 0, 0, context->regexes->data,
-        context->regexes->match);
+        regex->code, (PCRE2_SPTR)(text.data ? text.data : ""), text.size, 0, 0,
+        context->regexes->data, context->regexes->match);
     *matches = result >= 0;
     if (result >= 0 || result == PCRE2_ERROR_NOMATCH)
         return 0;
-    if (result == PCRE2_ERROR_MATCHLIMIT || result == PCRE2_ERROR_DEPTHLIMIT || result == PCRE2_ERROR_HEAPLIMIT)
-        return expr_fail(context, at, ERR(LIMIT), "the regular expression takes too many steps on this string");
+    if (result == PCRE2_ERROR_MATCHLIMIT || result == PCRE2_ERROR_DEPTHLIMIT ||
+        result == PCRE2_ERROR_HEAPLIMIT)
+        return expr_fail(
+            context, at, ERR(LIMIT), "the regular expression takes too many steps on this string");
     if (result == PCRE2_ERROR_NOMEMORY)
         return expr_fail_memory(context, at);
     PCRE2_UCHAR words[200] = "";

@@ -3,9 +3,9 @@
 #include "engine/run/function_internal.h"
 
 static const struct function functions[] = {
-#define FUNCTION(name, arguments_min, arguments_max, flags, run)                                                       \
+#define FUNCTION(name, arguments_min, arguments_max, flags, run)                                   \
     {{name, sizeof(name) - 1}, arguments_min, arguments_max, flags, AGGREGATE_NONE, run},
-#define AGGREGATE(name, arguments_min, arguments_max, kind)                                                            \
+#define AGGREGATE(name, arguments_min, arguments_max, kind)                                        \
     {{name, sizeof(name) - 1}, arguments_min, arguments_max, FUNCTION_AGGREGATE, kind, NULL},
 #include "engine/run/functions.def"
 #undef FUNCTION
@@ -79,11 +79,15 @@ function_suggest(struct text name)
 
 err_t
 function_fail_type(
-    struct expr_context *context, const struct expr *at, uint32_t index, const char *expected, struct value got)
+    struct expr_context *context,
+    const struct expr *at,
+    uint32_t index,
+    const char *expected,
+    struct value got)
 {
     return expr_fail(
-        context, at, ERR(TYPE), "%.*s() needs %s as argument %u, got %s", TEXT_ARGS(at->function->name), expected,
-        index + 1, value_type_name(got));
+        context, at, ERR(TYPE), "%.*s() needs %s as argument %u, got %s",
+        TEXT_ARGS(at->function->name), expected, index + 1, value_type_name(got));
 }
 
 err_t
@@ -94,7 +98,10 @@ function_fail_argument(struct expr_context *context, const struct expr *at, cons
 
 err_t
 function_take_text(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t index,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t index,
     struct text *out)
 {
     if (arguments[index].type != VALUE_STRING)
@@ -105,7 +112,11 @@ function_take_text(
 
 err_t
 function_take_integer(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t index, int64_t *out)
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t index,
+    int64_t *out)
 {
     if (arguments[index].type != VALUE_INTEGER)
         return function_fail_type(context, at, index, "an INTEGER", arguments[index]);
@@ -115,7 +126,11 @@ function_take_integer(
 
 err_t
 function_take_real(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t index, double *out)
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t index,
+    double *out)
 {
     if (!value_is_number(arguments[index]))
         return function_fail_type(context, at, index, "an INTEGER or FLOAT", arguments[index]);
@@ -125,7 +140,10 @@ function_take_real(
 
 err_t
 function_take_list(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t index,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t index,
     struct value *out)
 {
     if (arguments[index].type != VALUE_LIST)

@@ -7,18 +7,23 @@
 #include "engine/run/expr.h"
 
 enum function_flags {
-    FUNCTION_NULL_IN_NULL_OUT = 1,  /* a null argument makes the result null; `run` never sees one */
+    FUNCTION_NULL_IN_NULL_OUT = 1, /* a null argument makes the result null; `run` never sees one */
     FUNCTION_NOT_DETERMINISTIC = 2, /* differs from row to row: rand(), realtime clocks */
-    FUNCTION_STATEMENT = 4,         /* the same for one statement, not for the next: datetime(), timestamp() */
-    FUNCTION_READS_ENTITY = 8,      /* argument 0, if an entity, must be hydrated: labels(), keys(), properties() */
-    FUNCTION_AGGREGATE = 16,        /* `aggregate` says which; `run` is NULL */
+    FUNCTION_STATEMENT =
+        4, /* the same for one statement, not for the next: datetime(), timestamp() */
+    FUNCTION_READS_ENTITY =
+        8, /* argument 0, if an entity, must be hydrated: labels(), keys(), properties() */
+    FUNCTION_AGGREGATE = 16, /* `aggregate` says which; `run` is NULL */
 };
 
 enum { FUNCTION_ARGUMENTS_ANY = 255 };
 
 /* `at` is the CALL node, for positions in errors. */
 typedef err_t function_fn(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out);
 
 struct function {

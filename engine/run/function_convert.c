@@ -43,7 +43,8 @@ parse_integer(struct text text, int64_t *out)
 static bool
 parse_real(struct arena *arena, struct text text, double *out)
 {
-    if (text_equal(text, TEXT("NaN")) || text_equal(text, TEXT("Infinity")) || text_equal(text, TEXT("-Infinity"))) {
+    if (text_equal(text, TEXT("NaN")) || text_equal(text, TEXT("Infinity")) ||
+        text_equal(text, TEXT("-Infinity"))) {
         *out = text.data[0] == 'N' ? (double)NAN : text.data[0] == '-' ? -INFINITY : INFINITY;
         return true;
     }
@@ -65,7 +66,8 @@ parse_real(struct arena *arena, struct text text, double *out)
 static struct value
 integer_of_real(double real)
 {
-    if (!(real > -0x1p63 - 1025 && real < 0x1p63))
+    const double limit = 9223372036854775808.0; /* 2^63 */
+    if (!(real >= -limit && real < limit))
         return value_null();
     return value_integer((int64_t)real);
 }
@@ -131,8 +133,8 @@ convert_to_boolean(struct arena *arena, struct value value, struct value *out)
 static bool
 convert_to_string(struct arena *arena, struct value value, struct value *out)
 {
-    if (value.type == VALUE_BYTES || value.type == VALUE_LIST || value.type == VALUE_MAP || value.type == VALUE_NODE ||
-        value.type == VALUE_RELATIONSHIP || value.type == VALUE_PATH)
+    if (value.type == VALUE_BYTES || value.type == VALUE_LIST || value.type == VALUE_MAP ||
+        value.type == VALUE_NODE || value.type == VALUE_RELATIONSHIP || value.type == VALUE_PATH)
         return false;
     *out = value_string(value_to_string(arena, value));
     return true;
@@ -140,7 +142,11 @@ convert_to_string(struct arena *arena, struct value value, struct value *out)
 
 static err_t
 convert_one(
-    struct expr_context *context, const struct expr *at, convert_fn *convert, const char *expected, struct value value,
+    struct expr_context *context,
+    const struct expr *at,
+    convert_fn *convert,
+    const char *expected,
+    struct value value,
     struct value *out)
 {
     *out = value_null();
@@ -157,14 +163,18 @@ convert_one(
 
 static err_t
 convert_list(
-    struct expr_context *context, const struct expr *at, convert_fn *convert, const struct value *arguments,
+    struct expr_context *context,
+    const struct expr *at,
+    convert_fn *convert,
+    const struct value *arguments,
     struct value *out)
 {
     struct value list;
     err_t err = function_take_list(context, at, arguments, 0, &list);
     if (err)
         return err;
-    struct value *items = arena_allocate(context->arena, (list.size + UINT64_C(1)) * sizeof(*items));
+    struct value *items = arena_allocate(
+        context->arena, (list.size + UINT64_C(1)) * sizeof(*items));
     if (!items)
         return expr_fail_memory(context, at);
     for (uint32_t i = 0; !err && i < list.size; i++) {
@@ -178,7 +188,10 @@ convert_list(
 
 err_t
 function_to_integer(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -188,7 +201,10 @@ function_to_integer(
 
 err_t
 function_to_integer_or_null(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -197,7 +213,10 @@ function_to_integer_or_null(
 
 err_t
 function_to_integer_list(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -206,16 +225,23 @@ function_to_integer_list(
 
 err_t
 function_to_float(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
-    return convert_one(context, at, convert_to_float, "an INTEGER, FLOAT or STRING", arguments[0], out);
+    return convert_one(
+        context, at, convert_to_float, "an INTEGER, FLOAT or STRING", arguments[0], out);
 }
 
 err_t
 function_to_float_or_null(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -224,7 +250,10 @@ function_to_float_or_null(
 
 err_t
 function_to_float_list(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -233,16 +262,23 @@ function_to_float_list(
 
 err_t
 function_to_boolean(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
-    return convert_one(context, at, convert_to_boolean, "a BOOLEAN, INTEGER or STRING", arguments[0], out);
+    return convert_one(
+        context, at, convert_to_boolean, "a BOOLEAN, INTEGER or STRING", arguments[0], out);
 }
 
 err_t
 function_to_boolean_or_null(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -251,7 +287,10 @@ function_to_boolean_or_null(
 
 err_t
 function_to_boolean_list(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -260,17 +299,24 @@ function_to_boolean_list(
 
 err_t
 function_to_string(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
     return convert_one(
-        context, at, convert_to_string, "a number, STRING, BOOLEAN, POINT or temporal value", arguments[0], out);
+        context, at, convert_to_string, "a number, STRING, BOOLEAN, POINT or temporal value",
+        arguments[0], out);
 }
 
 err_t
 function_to_string_or_null(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -279,7 +325,10 @@ function_to_string_or_null(
 
 err_t
 function_to_string_list(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);

@@ -17,7 +17,10 @@ value_is_entity(struct value value)
 
 err_t
 function_id(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -29,13 +32,17 @@ function_id(
 
 err_t
 function_element_id(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
     if (!value_is_entity(arguments[0]))
         return function_fail_type(context, at, 0, "a NODE or RELATIONSHIP", arguments[0]);
-    struct text text = arena_printf(context->arena, "%llu", (unsigned long long)entity_id(arguments[0]));
+    struct text text = arena_printf(
+        context->arena, "%llu", (unsigned long long)entity_id(arguments[0]));
     if (!text.data)
         return expr_fail_memory(context, at);
     *out = value_string(text);
@@ -44,7 +51,10 @@ function_element_id(
 
 err_t
 function_type(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -56,26 +66,31 @@ function_type(
         type = context->type_name ? context->type_name(context->catalog_argument, rel->type_token)
                                   : (struct text){NULL, 0};
     if (!type.data)
-        return expr_fail(context, at, ERR(INTERNAL), "the type of a relationship is not known here");
+        return expr_fail(
+            context, at, ERR(INTERNAL), "the type of a relationship is not known here");
     *out = value_string(type);
     return 0;
 }
 
 err_t
 function_labels(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
     if (arguments[0].type != VALUE_NODE)
         return function_fail_type(context, at, 0, "a NODE", arguments[0]);
-    const struct map_entry *entries;
-    uint32_t count;
+    const struct map_entry *entries = NULL;
+    uint32_t count = 0;
     err_t err = expr_entity_properties(context, at, arguments[0], &entries, &count);
     if (err)
         return err;
     const struct value_node *node = arguments[0].node;
-    struct value *items = arena_allocate(context->arena, (node->label_count + UINT64_C(1)) * sizeof(*items));
+    struct value *items = arena_allocate(
+        context->arena, (node->label_count + UINT64_C(1)) * sizeof(*items));
     if (!items)
         return expr_fail_memory(context, at);
     for (uint32_t i = 0; i < node->label_count; i++)
@@ -86,7 +101,10 @@ function_labels(
 
 static err_t
 take_entries(
-    struct expr_context *context, const struct expr *at, struct value subject, const struct map_entry **entries,
+    struct expr_context *context,
+    const struct expr *at,
+    struct value subject,
+    const struct map_entry **entries,
     uint32_t *count)
 {
     if (subject.type == VALUE_MAP) {
@@ -101,12 +119,15 @@ take_entries(
 
 err_t
 function_keys(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
-    const struct map_entry *entries;
-    uint32_t count;
+    const struct map_entry *entries = NULL;
+    uint32_t count = 0;
     err_t err = take_entries(context, at, arguments[0], &entries, &count);
     if (err)
         return err;
@@ -121,12 +142,15 @@ function_keys(
 
 err_t
 function_properties(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
-    const struct map_entry *entries;
-    uint32_t count;
+    const struct map_entry *entries = NULL;
+    uint32_t count = 0;
     err_t err = take_entries(context, at, arguments[0], &entries, &count);
     if (err)
         return err;
@@ -134,7 +158,12 @@ function_properties(
 }
 
 static err_t
-rel_end(struct expr_context *context, const struct expr *at, struct value rel, bool start, struct value *out)
+rel_end(
+    struct expr_context *context,
+    const struct expr *at,
+    struct value rel,
+    bool start,
+    struct value *out)
 {
     if (rel.type != VALUE_RELATIONSHIP)
         return function_fail_type(context, at, 0, "a RELATIONSHIP", rel);
@@ -144,7 +173,10 @@ rel_end(struct expr_context *context, const struct expr *at, struct value rel, b
 
 err_t
 function_start_node(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -153,7 +185,10 @@ function_start_node(
 
 err_t
 function_end_node(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -162,7 +197,10 @@ function_end_node(
 
 err_t
 function_nodes(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -174,7 +212,10 @@ function_nodes(
 
 err_t
 function_relationships(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -186,7 +227,10 @@ function_relationships(
 
 err_t
 function_length(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);

@@ -15,20 +15,38 @@
 
 /* ERR(TYPE): "left() needs an INTEGER as argument 2, got STRING". */
 err_t function_fail_type(
-    struct expr_context *context, const struct expr *at, uint32_t index, const char *expected, struct value got);
+    struct expr_context *context,
+    const struct expr *at,
+    uint32_t index,
+    const char *expected,
+    struct value got);
 /* ERR(ARGUMENT): "left(): ..." */
 err_t function_fail_argument(struct expr_context *context, const struct expr *at, const char *what);
 
 /* Checks and takes an argument. */
 err_t function_take_text(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t index,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t index,
     struct text *out);
 err_t function_take_integer(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t index, int64_t *out);
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t index,
+    int64_t *out);
 err_t function_take_real(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t index, double *out);
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t index,
+    double *out);
 err_t function_take_list(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t index,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t index,
     struct value *out);
 
 #endif

@@ -6,7 +6,10 @@ enum { RANGE_COUNT_MAX = 100 * 1000 * 1000 };
 
 err_t
 function_size(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -21,7 +24,10 @@ function_size(
 
 err_t
 function_head(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -34,7 +40,10 @@ function_head(
 
 err_t
 function_last(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -47,7 +56,10 @@ function_last(
 
 err_t
 function_tail(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -64,7 +76,8 @@ function_tail(
 }
 
 static err_t
-reverse_string(struct expr_context *context, const struct expr *at, struct text text, struct value *out)
+reverse_string(
+    struct expr_context *context, const struct expr *at, struct text text, struct value *out)
 {
     char *data = arena_allocate(context->arena, text.size + 1);
     if (!data)
@@ -82,7 +95,10 @@ reverse_string(struct expr_context *context, const struct expr *at, struct text 
 
 err_t
 function_reverse(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -91,7 +107,8 @@ function_reverse(
         return reverse_string(context, at, value_text(list), out);
     if (list.type != VALUE_LIST)
         return function_fail_type(context, at, 0, "a LIST or STRING", list);
-    struct value *items = arena_allocate(context->arena, (list.size + UINT64_C(1)) * sizeof(*items));
+    struct value *items = arena_allocate(
+        context->arena, (list.size + UINT64_C(1)) * sizeof(*items));
     if (!items)
         return expr_fail_memory(context, at);
     for (uint32_t i = 0; i < list.size; i++)
@@ -103,26 +120,32 @@ function_reverse(
 
 err_t
 function_range(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     for (uint32_t i = 0; i < argument_count; i++)
         if (arguments[i].type != VALUE_INTEGER)
             return expr_fail(
-                context, at, ERR(ARGUMENT), "range() needs INTEGER arguments, got %s", value_type_name(arguments[i]));
+                context, at, ERR(ARGUMENT), "range() needs INTEGER arguments, got %s",
+                value_type_name(arguments[i]));
     int64_t start = arguments[0].integer, end = arguments[1].integer;
     int64_t step = argument_count > 2 ? arguments[2].integer : 1;
     if (step == 0)
         return function_fail_argument(context, at, "the step must not be 0");
     uint64_t count = 0;
     if (step > 0 ? start <= end : start >= end) {
-        uint64_t distance = step > 0 ? (uint64_t)end - (uint64_t)start : (uint64_t)start - (uint64_t)end;
-        uint64_t stride = step > 0 ? (uint64_t)step : 0 - (uint64_t)step;
+        bool up = step > 0;
+        uint64_t distance = up ? (uint64_t)end - (uint64_t)start : (uint64_t)start - (uint64_t)end;
+        uint64_t stride = up ? (uint64_t)step : 0 - (uint64_t)step;
         count = distance / stride;
         count = count < RANGE_COUNT_MAX ? count + 1 : (uint64_t)RANGE_COUNT_MAX + 1;
     }
     if (count > RANGE_COUNT_MAX)
-        return expr_fail(context, at, ERR(LIMIT), "range() makes at most %d items", RANGE_COUNT_MAX);
+        return expr_fail(
+            context, at, ERR(LIMIT), "range() makes at most %d items", RANGE_COUNT_MAX);
     struct value *items = arena_allocate(context->arena, (count + 1) * sizeof(*items));
     if (!items)
         return expr_fail_memory(context, at);
@@ -137,7 +160,10 @@ function_range(
 
 err_t
 function_coalesce(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     (void)context;
@@ -154,7 +180,10 @@ function_coalesce(
 
 err_t
 function_null_if(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     (void)context;
@@ -166,7 +195,10 @@ function_null_if(
 
 err_t
 function_exists(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     (void)context;
@@ -178,7 +210,10 @@ function_exists(
 
 err_t
 function_is_empty(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -191,7 +226,10 @@ function_is_empty(
 
 err_t
 function_value_type(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);

@@ -6,16 +6,16 @@
 #include "engine/run/function_internal.h"
 
 /* A function double -> double of Cypher. */
-#define REAL_FUNCTION(name, expression)                                                                                \
-    err_t function_##name(                                                                                             \
-        struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,   \
-        struct value *out)                                                                                             \
-    {                                                                                                                  \
-        assert(argument_count == 1);                                                                                   \
-        double x = 0;                                                                                                  \
-        err_t err = function_take_real(context, at, arguments, 0, &x);                                                 \
-        *out = value_float(expression);                                                                                \
-        return err;                                                                                                    \
+#define REAL_FUNCTION(name, expression)                                                            \
+    err_t function_##name(                                                                         \
+        struct expr_context *context, const struct expr *at, const struct value *arguments,        \
+        uint32_t argument_count, struct value *out)                                                \
+    {                                                                                              \
+        assert(argument_count == 1);                                                               \
+        double x = 0;                                                                              \
+        err_t err = function_take_real(context, at, arguments, 0, &x);                             \
+        *out = value_float(expression);                                                            \
+        return err;                                                                                \
     }
 
 static const double pi = 3.14159265358979323846, euler = 2.7182818284590452354;
@@ -39,11 +39,14 @@ REAL_FUNCTION(tanh, tanh(x))
 REAL_FUNCTION(coth, 1 / tanh(x))
 REAL_FUNCTION(haversin, (1 - cos(x)) / 2)
 REAL_FUNCTION(degrees, x * 180 / pi)
-REAL_FUNCTION(radians, x * pi / 180)
+REAL_FUNCTION(radians, x *pi / 180)
 
 err_t
 function_atan2(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 2);
@@ -58,7 +61,10 @@ function_atan2(
 
 err_t
 function_e(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     (void)context, (void)at, (void)arguments, (void)argument_count;
@@ -68,7 +74,10 @@ function_e(
 
 err_t
 function_pi(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     (void)context, (void)at, (void)arguments, (void)argument_count;
@@ -78,7 +87,10 @@ function_pi(
 
 err_t
 function_abs(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -91,14 +103,18 @@ function_abs(
         return 0;
     }
     if (arguments[0].integer == INT64_MIN)
-        return expr_fail(context, at, ERR(ARITHMETIC), "integer overflow: abs(%lld)", (long long)INT64_MIN);
+        return expr_fail(
+            context, at, ERR(ARITHMETIC), "integer overflow: abs(%lld)", (long long)INT64_MIN);
     *out = value_integer(arguments[0].integer < 0 ? -arguments[0].integer : arguments[0].integer);
     return 0;
 }
 
 err_t
 function_sign(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -111,7 +127,10 @@ function_sign(
 
 err_t
 function_is_nan(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -124,17 +143,35 @@ function_is_nan(
 
 /* --- round --- */
 
-enum round_mode { ROUND_UP, ROUND_DOWN, ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, ROUND_HALF_DOWN, ROUND_HALF_EVEN };
+enum round_mode {
+    ROUND_UP,
+    ROUND_DOWN,
+    ROUND_CEILING,
+    ROUND_FLOOR,
+    ROUND_HALF_UP,
+    ROUND_HALF_DOWN,
+    ROUND_HALF_EVEN
+};
 
 static const struct text round_modes[] = {
-    [ROUND_UP] = {"UP", 2}, [ROUND_DOWN] = {"DOWN", 4}, [ROUND_CEILING] = {"CEILING", 7},
-    [ROUND_FLOOR] = {"FLOOR", 5}, [ROUND_HALF_UP] = {"HALF_UP", 7}, [ROUND_HALF_DOWN] = {"HALF_DOWN", 9},
+    [ROUND_UP] = {"UP", 2},
+    [ROUND_DOWN] = {"DOWN", 4},
+    [ROUND_CEILING] = {"CEILING", 7},
+    [ROUND_FLOOR] = {"FLOOR", 5},
+    [ROUND_HALF_UP] = {"HALF_UP", 7},
+    [ROUND_HALF_DOWN] = {"HALF_DOWN", 9},
     [ROUND_HALF_EVEN] = {"HALF_EVEN", 9},
 };
 
 /* Whether the magnitude goes up, given the digits that are cut off and the last one that stays. */
 static bool
-round_goes_up(enum round_mode mode, bool negative, const char *cut, uint32_t cut_count, bool below, int last_digit)
+round_goes_up(
+    enum round_mode mode,
+    bool negative,
+    const char *cut,
+    uint32_t cut_count,
+    bool below,
+    int last_digit)
 {
     /* `below`: the first digit cut stands right of where cutting begins, so all of it is under a half. */
     int half = below || cut_count == 0 || cut[0] < '5' ? -1 : cut[0] > '5' || cut_count > 1 ? 1 : 0;
@@ -175,7 +212,8 @@ round_decimal(double real, int precision, enum round_mode mode)
         return real;
     bool below = keep < 0;
     uint32_t kept = below ? 0 : (uint32_t)keep;
-    bool up = round_goes_up(mode, negative, digits + 1 + kept, count - kept, below, digits[kept] - '0');
+    bool up = round_goes_up(
+        mode, negative, digits + 1 + kept, count - kept, below, digits[kept] - '0');
     double result = 0;
     int scale = -precision;
     uint64_t magnitude = 0;
@@ -191,7 +229,10 @@ round_decimal(double real, int precision, enum round_mode mode)
 
 err_t
 function_round(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     double real = 0;
@@ -210,16 +251,17 @@ function_round(
             i++;
         if (!err && i == count)
             err = function_fail_argument(
-                context, at, "the mode is one of UP, DOWN, CEILING, FLOOR, HALF_UP, HALF_DOWN, HALF_EVEN");
+                context, at,
+                "the mode is one of UP, DOWN, CEILING, FLOOR, HALF_UP, HALF_DOWN, HALF_EVEN");
         mode = (enum round_mode)i;
     }
     if (err)
         return err;
     /* Without a precision, halves go towards positive infinity, as in Java: round(-1.5) is -1.0. */
     *out = value_float(
-        argument_count > 1                               ? round_decimal(real, (int)precision, mode)
-        : fabs(real) < 0x1p52 && floor(real) != real     ? floor(real + 0.5)
-                                                         : real);
+        argument_count > 1                           ? round_decimal(real, (int)precision, mode)
+        : fabs(real) < 0x1p52 && floor(real) != real ? floor(real + 0.5)
+                                                     : real);
     return 0;
 }
 
@@ -236,11 +278,14 @@ random_word(struct expr_context *context, const struct expr *at, uint64_t *out)
 
 err_t
 function_rand(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     (void)arguments, (void)argument_count;
-    uint64_t word;
+    uint64_t word = 0;
     err_t err = random_word(context, at, &word);
     if (!err)
         *out = value_float((double)(word >> 11) * 0x1p-53);
@@ -249,11 +294,14 @@ function_rand(
 
 err_t
 function_random_uuid(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     (void)arguments, (void)argument_count;
-    uint64_t high, low;
+    uint64_t high = 0, low = 0;
     err_t err = random_word(context, at, &high);
     if (!err)
         err = random_word(context, at, &low);
@@ -274,7 +322,10 @@ function_random_uuid(
 
 err_t
 function_timestamp(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     (void)at, (void)arguments, (void)argument_count;

@@ -7,13 +7,16 @@
 #include "engine/value/utf8.h"
 
 static err_t
-finish_string(struct expr_context *context, const struct expr *at, struct builder *builder, struct value *out)
+finish_string(
+    struct expr_context *context, const struct expr *at, struct builder *builder, struct value *out)
 {
     struct text text = builder_text(builder);
     if (!text.data)
         return expr_fail_memory(context, at);
     if (text.size > VALUE_STRING_SIZE_MAX)
-        return expr_fail(context, at, ERR(LIMIT), "the string would be longer than %d bytes", VALUE_STRING_SIZE_MAX);
+        return expr_fail(
+            context, at, ERR(LIMIT), "the string would be longer than %d bytes",
+            VALUE_STRING_SIZE_MAX);
     *out = value_string(text);
     return 0;
 }
@@ -21,7 +24,11 @@ finish_string(struct expr_context *context, const struct expr *at, struct builde
 /* A count of code points: an integer that is not negative. */
 static err_t
 take_count(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t index, uint64_t *out)
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t index,
+    uint64_t *out)
 {
     int64_t count = 0;
     err_t err = function_take_integer(context, at, arguments, index, &count);
@@ -40,7 +47,10 @@ sub_text(struct text text, size_t from, size_t to)
 
 err_t
 function_substring(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     struct text text = {NULL, 0};
@@ -60,7 +70,10 @@ function_substring(
 
 err_t
 function_left(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 2);
@@ -76,7 +89,10 @@ function_left(
 
 err_t
 function_right(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 2);
@@ -100,7 +116,8 @@ code_point(struct text text, size_t at, size_t *end)
 {
     utf8proc_int32_t code = -1;
     *end = utf8_next(text, at);
-    utf8proc_iterate((const utf8proc_uint8_t *)text.data + at, (utf8proc_ssize_t)(*end - at), &code);
+    utf8proc_iterate(
+        (const utf8proc_uint8_t *)text.data + at, (utf8proc_ssize_t)(*end - at), &code);
     return code;
 }
 
@@ -110,7 +127,8 @@ code_is_space(int32_t code)
     if (code < 128)
         return code == ' ' || (code >= '\t' && code <= '\r') || (code >= 0x1c && code <= 0x1f);
     utf8proc_category_t category = utf8proc_category(code);
-    return category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP;
+    return category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL ||
+           category == UTF8PROC_CATEGORY_ZP;
 }
 
 /* Whether the character at [from, to) is to be trimmed: white space, or one of `set`. */
@@ -151,8 +169,13 @@ trim_text(struct text text, const struct text *set, bool left, bool right)
 
 static err_t
 trim_call(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
-    bool left, bool right, struct value *out)
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
+    bool left,
+    bool right,
+    struct value *out)
 {
     struct text text = {NULL, 0}, set = {NULL, 0};
     err_t err = function_take_text(context, at, arguments, 0, &text);
@@ -165,7 +188,10 @@ trim_call(
 
 err_t
 function_trim(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     return trim_call(context, at, arguments, argument_count, true, true, out);
@@ -173,7 +199,10 @@ function_trim(
 
 err_t
 function_trim_left(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     return trim_call(context, at, arguments, argument_count, true, false, out);
@@ -181,7 +210,10 @@ function_trim_left(
 
 err_t
 function_trim_right(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     return trim_call(context, at, arguments, argument_count, false, true, out);
@@ -203,7 +235,10 @@ text_find(struct text text, struct text part, size_t from)
 
 err_t
 function_replace(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     struct text text = {NULL, 0}, search = {NULL, 0}, replacement = {NULL, 0};
@@ -241,7 +276,8 @@ function_replace(
 
 /* The delimiter that comes first after `from`; of several at one place the first in the list. */
 static size_t
-find_delimiter(struct text text, const struct value *delimiters, uint32_t count, size_t from, size_t *size)
+find_delimiter(
+    struct text text, const struct value *delimiters, uint32_t count, size_t from, size_t *size)
 {
     size_t best = SIZE_MAX;
     for (uint32_t i = 0; i < count; i++) {
@@ -259,15 +295,21 @@ find_delimiter(struct text text, const struct value *delimiters, uint32_t count,
 
 static err_t
 split_text(
-    struct expr_context *context, const struct expr *at, struct text text, const struct value *delimiters,
-    uint32_t delimiter_count, bool by_character, struct value *out)
+    struct expr_context *context,
+    const struct expr *at,
+    struct text text,
+    const struct value *delimiters,
+    uint32_t delimiter_count,
+    bool by_character,
+    struct value *out)
 {
     uint32_t count = 0, room = 0;
     struct value *items = NULL;
     size_t from = 0, size = 0;
     for (bool more = true; more;) {
         if (count == room) {
-            struct value *grown = arena_allocate(context->arena, (room * UINT64_C(2) + 8) * sizeof(*grown));
+            struct value *grown = arena_allocate(
+                context->arena, (room * UINT64_C(2) + 8) * sizeof(*grown));
             if (!grown)
                 return expr_fail_memory(context, at);
             if (count)
@@ -294,7 +336,10 @@ split_text(
 
 err_t
 function_split(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 2);
@@ -308,7 +353,8 @@ function_split(
     bool by_character = count > 0;
     for (uint32_t i = 0; i < count; i++) {
         if (delimiters[i].type != VALUE_STRING)
-            return function_fail_type(context, at, 1, "a STRING or a LIST of STRING", delimiters[i]);
+            return function_fail_type(
+                context, at, 1, "a STRING or a LIST of STRING", delimiters[i]);
         by_character &= delimiters[i].size == 0;
     }
     return split_text(context, at, text, delimiters, count, by_character, out);
@@ -318,7 +364,11 @@ function_split(
 
 static err_t
 map_letters(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, bool upper, struct value *out)
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    bool upper,
+    struct value *out)
 {
     struct text text = {NULL, 0};
     err_t err = function_take_text(context, at, arguments, 0, &text);
@@ -346,7 +396,10 @@ map_letters(
 
 err_t
 function_to_upper(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -355,7 +408,10 @@ function_to_upper(
 
 err_t
 function_to_lower(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -364,7 +420,10 @@ function_to_lower(
 
 err_t
 function_char_length(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     assert(argument_count == 1);
@@ -393,7 +452,10 @@ normal_form_options(struct text form)
 
 err_t
 function_normalize(
-    struct expr_context *context, const struct expr *at, const struct value *arguments, uint32_t argument_count,
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
     struct value *out)
 {
     struct text text = {NULL, 0}, form = TEXT("NFC");
@@ -404,7 +466,8 @@ function_normalize(
         return err;
     int options = normal_form_options(form);
     if (options < 0)
-        return function_fail_argument(context, at, "the normal form is one of NFC, NFD, NFKC, NFKD");
+        return function_fail_argument(
+            context, at, "the normal form is one of NFC, NFD, NFKC, NFKD");
     if (text.size == 0) {
         *out = value_string(text);
         return 0;

@@ -37,7 +37,7 @@ builder_reserve(struct builder *builder, size_t size)
             builder->failed = true;
             return NULL;
         }
-        if (builder->size)
+        if (builder->data)
             memcpy(data, builder->data, builder->size);
         builder->data = data;
         builder->room = room;
@@ -49,7 +49,7 @@ static inline void
 builder_add(struct builder *builder, struct text text)
 {
     char *to = builder_reserve(builder, text.size);
-    if (!to || !text.size)
+    if (!to || !text.size || !text.data)
         return;
     memcpy(to, text.data, text.size);
     builder->size += text.size;

@@ -17,9 +17,15 @@ fits_integer(__int128 number)
 
 err_t
 duration_make(
-    struct arena *arena, __int128 months, __int128 days, __int128 seconds, __int128 nanoseconds, struct value *out)
+    struct arena *arena,
+    __int128 months,
+    __int128 days,
+    __int128 seconds,
+    __int128 nanoseconds,
+    struct value *out)
 {
-    __int128 carry = nanoseconds / NANOSECONDS_PER_SECOND - (nanoseconds % NANOSECONDS_PER_SECOND < 0);
+    __int128 carry = nanoseconds / NANOSECONDS_PER_SECOND -
+                     (nanoseconds % NANOSECONDS_PER_SECOND < 0);
     seconds += carry;
     nanoseconds -= carry * NANOSECONDS_PER_SECOND;
     if (!fits_integer(months) || !fits_integer(days) || !fits_integer(seconds))
@@ -27,7 +33,8 @@ duration_make(
     struct value_duration *duration = arena_zeroed(arena, sizeof(*duration));
     if (!duration)
         return ERR(MEMORY_QUERY);
-    *duration = (struct value_duration){(int64_t)months, (int64_t)days, (int64_t)seconds, (int64_t)nanoseconds};
+    *duration = (struct value_duration){
+        (int64_t)months, (int64_t)days, (int64_t)seconds, (int64_t)nanoseconds};
     *out = (struct value){.type = VALUE_DURATION};
     out->duration = duration;
     return 0;
@@ -36,14 +43,19 @@ duration_make(
 static bool
 fits_real(long double number)
 {
-    return number > -0x1p62L && number < 0x1p62L;
+    const long double limit = 4611686018427387904.0L; /* 2^62 */
+    return number > -limit && number < limit;
 }
 
 /* The arithmetic is done in long double, whose 64 bits hold every nanosecond of any plausible duration.
  * A tenth of a nanosecond is added before cutting, since decimal fractions are not exact in binary. */
 static err_t
 make_real(
-    struct arena *arena, long double months, long double days, long double seconds, long double nanoseconds,
+    struct arena *arena,
+    long double months,
+    long double days,
+    long double seconds,
+    long double nanoseconds,
     struct value *out)
 {
     if (!fits_real(months) || !fits_real(days) || !fits_real(seconds) || !fits_real(nanoseconds))
@@ -58,12 +70,18 @@ make_real(
     nanoseconds += (seconds - whole_seconds) * NANOSECONDS_PER_SECOND;
     nanoseconds = truncl(nanoseconds + (nanoseconds < 0 ? -0.1L : 0.1L));
     return duration_make(
-        arena, (__int128)whole_months, (__int128)whole_days, (__int128)whole_seconds, (__int128)nanoseconds, out);
+        arena, (__int128)whole_months, (__int128)whole_days, (__int128)whole_seconds,
+        (__int128)nanoseconds, out);
 }
 
 err_t
 duration_make_real(
-    struct arena *arena, double months, double days, double seconds, double nanoseconds, struct value *out)
+    struct arena *arena,
+    double months,
+    double days,
+    double seconds,
+    double nanoseconds,
+    struct value *out)
 {
     return make_real(arena, months, days, seconds, nanoseconds, out);
 }
@@ -99,16 +117,18 @@ struct duration_sum {
 static err_t
 sum_finish(struct arena *arena, const struct duration_sum *sum, struct value *out)
 {
-    struct value rest;
+    struct value rest = {0};
     err_t err = make_real(
         arena, sum->fraction[PART_MONTHS], sum->fraction[PART_DAYS], sum->fraction[PART_SECONDS],
         sum->fraction[PART_NANOSECONDS], &rest);
     if (err)
         return err;
+    assert(rest.type == VALUE_DURATION);
     const struct value_duration *part = rest.duration;
     return duration_make(
         arena, sum->whole[PART_MONTHS] + part->months, sum->whole[PART_DAYS] + part->days,
-        sum->whole[PART_SECONDS] + part->seconds, sum->whole[PART_NANOSECONDS] + part->nanoseconds, out);
+        sum->whole[PART_SECONDS] + part->seconds, sum->whole[PART_NANOSECONDS] + part->nanoseconds,
+        out);
 }
 
 err_t
@@ -122,14 +142,16 @@ duration_from_map(struct arena *arena, struct value map, struct value *out, stru
         while (field < FIELD_COUNT && !text_equal_fold(duration_fields[field].name, map.map[i].key))
             field++;
         if (field == FIELD_COUNT) {
-            *reason = arena_printf(arena, "a duration has no field `%.*s`", TEXT_ARGS(map.map[i].key));
+            *reason = arena_printf(
+                arena, "a duration has no field `%.*s`", TEXT_ARGS(map.map[i].key));
             return reason->data ? ERR(ARGUMENT) : ERR(MEMORY_QUERY);
         }
         enum duration_part part = duration_fields[field].part;
         if (value.type == VALUE_INTEGER) {
             sum.whole[part] += (__int128)value.integer * (int64_t)duration_fields[field].factor;
         } else if (value.type == VALUE_FLOAT) {
-            sum.fraction[part] += (long double)value.real * (long double)duration_fields[field].factor;
+            sum.fraction[part] += (long double)value.real *
+                                  (long double)duration_fields[field].factor;
         } else {
             *reason = arena_printf(arena, "`%.*s` must be a number", TEXT_ARGS(map.map[i].key));
             return reason->data ? ERR(TYPE) : ERR(MEMORY_QUERY);
@@ -143,7 +165,7 @@ struct scanner {
 };
 
 static bool
-accept(struct scanner *scanner, char character)
+scan_char(struct scanner *scanner, char character)
 {
     if (scanner->at == scanner->end || (*scanner->at & ~0x20) != (character & ~0x20))
         return false;
@@ -177,7 +199,8 @@ scan_decimal(struct scanner *scanner, struct decimal *out)
     int64_t scale = 1000000000;
     long double place = 0.1L;
     uint32_t fraction_digits = 0;
-    for (; scanner->at < scanner->end && *scanner->at >= '0' && *scanner->at <= '9'; fraction_digits++) {
+    for (; scanner->at < scanner->end && *scanner->at >= '0' && *scanner->at <= '9';
+         fraction_digits++) {
         int digit = *scanner->at++ - '0';
         out->fraction += digit * place;
         place /= 10;
@@ -188,7 +211,11 @@ scan_decimal(struct scanner *scanner, struct decimal *out)
 }
 
 static void
-sum_add(struct duration_sum *sum, const struct decimal *decimal, enum duration_part part, int64_t factor)
+sum_add(
+    struct duration_sum *sum,
+    const struct decimal *decimal,
+    enum duration_part part,
+    int64_t factor)
 {
     int64_t sign = decimal->negative ? -1 : 1;
     sum->whole[part] += (__int128)decimal->whole * factor * sign;
@@ -208,15 +235,16 @@ scan_units(struct scanner *scanner, struct duration_sum *sum, int sign)
         enum duration_part part;
         int64_t factor;
     } units[] = {
-        {'Y', false, PART_MONTHS, 12}, {'M', false, PART_MONTHS, 1},  {'W', false, PART_DAYS, 7},
-        {'D', false, PART_DAYS, 1},    {'H', true, PART_SECONDS, 3600}, {'M', true, PART_SECONDS, 60},
+        {'Y', false, PART_MONTHS, 12},   {'M', false, PART_MONTHS, 1},
+        {'W', false, PART_DAYS, 7},      {'D', false, PART_DAYS, 1},
+        {'H', true, PART_SECONDS, 3600}, {'M', true, PART_SECONDS, 60},
         {'S', true, PART_SECONDS, 1},
     };
     enum { UNIT_COUNT = sizeof(units) / sizeof(units[0]) };
     bool time = false, any = false;
     uint32_t next = 0;
     while (scanner->at < scanner->end) {
-        if (!time && accept(scanner, 'T')) {
+        if (!time && scan_char(scanner, 'T')) {
             time = true;
             any = false;
             continue;
@@ -224,7 +252,8 @@ scan_units(struct scanner *scanner, struct duration_sum *sum, int sign)
         struct decimal decimal;
         if (!scan_decimal(scanner, &decimal))
             return false;
-        while (next < UNIT_COUNT && (units[next].time != time || !accept(scanner, units[next].letter)))
+        while (next < UNIT_COUNT &&
+               (units[next].time != time || !scan_char(scanner, units[next].letter)))
             next++;
         if (next == UNIT_COUNT)
             return false;
@@ -270,15 +299,16 @@ duration_parse(struct arena *arena, struct text text, struct value *out, struct 
 {
     struct scanner scanner = {text.data, text.data + text.size};
     struct duration_sum sum = {0};
-    int sign = accept(&scanner, '-') ? -1 : 1;
-    bool good = accept(&scanner, 'P');
+    int sign = scan_char(&scanner, '-') ? -1 : 1;
+    bool good = scan_char(&scanner, 'P');
     struct text rest = {scanner.at, (size_t)(scanner.end - scanner.at)};
     bool has_units = false;
     for (size_t i = 0; i < rest.size; i++)
         has_units |= (rest.data[i] >= 'A' && rest.data[i] <= 'Z' && rest.data[i] != 'T') ||
                      (rest.data[i] >= 'a' && rest.data[i] <= 'z');
     if (good)
-        good = has_units ? scan_units(&scanner, &sum, sign) : sign > 0 && scan_date_form(arena, rest, &sum);
+        good = has_units ? scan_units(&scanner, &sum, sign)
+                         : sign > 0 && scan_date_form(arena, rest, &sum);
     if (good)
         return sum_finish(arena, &sum, out);
     *reason = TEXT("the text is not a duration such as 'P1Y2M10DT2H30M'");
@@ -367,32 +397,44 @@ duration_component(const struct value_duration *duration, struct text name, stru
 
 err_t
 duration_add(
-    struct arena *arena, const struct value_duration *a, const struct value_duration *b, int sign, struct value *out)
+    struct arena *arena,
+    const struct value_duration *a,
+    const struct value_duration *b,
+    int sign,
+    struct value *out)
 {
     assert(sign == 1 || sign == -1);
     return duration_make(
-        arena, (__int128)a->months + (__int128)b->months * sign, (__int128)a->days + (__int128)b->days * sign,
+        arena, (__int128)a->months + (__int128)b->months * sign,
+        (__int128)a->days + (__int128)b->days * sign,
         (__int128)a->seconds + (__int128)b->seconds * sign,
         (__int128)a->nanoseconds + (__int128)b->nanoseconds * sign, out);
 }
 
 err_t
 duration_scale(
-    struct arena *arena, const struct value_duration *duration, struct value factor, bool divide, struct value *out)
+    struct arena *arena,
+    const struct value_duration *duration,
+    struct value factor,
+    bool divide,
+    struct value *out)
 {
     assert(value_is_number(factor));
     if (factor.type == VALUE_INTEGER && !divide) {
         __int128 by = factor.integer;
         return duration_make(
-            arena, duration->months * by, duration->days * by, duration->seconds * by, duration->nanoseconds * by, out);
+            arena, duration->months * by, duration->days * by, duration->seconds * by,
+            duration->nanoseconds * by, out);
     }
     if (divide && factor.type == VALUE_INTEGER && factor.integer == 0)
         return ERR(DIVISION_BY_ZERO);
-    long double by = factor.type == VALUE_INTEGER ? (long double)factor.integer : (long double)factor.real;
+    long double by = factor.type == VALUE_INTEGER ? (long double)factor.integer
+                                                  : (long double)factor.real;
     if (divide)
         by = 1 / by;
     return make_real(
-        arena, duration->months * by, duration->days * by, duration->seconds * by, duration->nanoseconds * by, out);
+        arena, duration->months * by, duration->days * by, duration->seconds * by,
+        duration->nanoseconds * by, out);
 }
 
 /* --- between --- */
@@ -400,20 +442,27 @@ duration_scale(
 /* Seconds since the epoch, given the zone of the parts. */
 static err_t
 parts_instant(
-    struct arena *arena, struct zone_source *zones, const struct temporal_parts *parts, __int128 *nanoseconds,
+    struct arena *arena,
+    struct zone_source *zones,
+    const struct temporal_parts *parts,
+    __int128 *nanoseconds,
     struct text *reason)
 {
     struct value value;
     err_t err = temporal_join(arena, zones, VALUE_DATE_TIME, parts, &value, reason);
     if (!err)
-        *nanoseconds = (__int128)value.date_time->seconds * NANOSECONDS_PER_SECOND + value.date_time->nanoseconds;
+        *nanoseconds = (__int128)value.date_time->seconds * NANOSECONDS_PER_SECOND +
+                       value.date_time->nanoseconds;
     return err;
 }
 
 /* Puts both on one date and in one zone, where one of them lacks it. */
 static err_t
 align(
-    struct arena *arena, struct zone_source *zones, struct temporal_parts *from, struct temporal_parts *to,
+    struct arena *arena,
+    struct zone_source *zones,
+    struct temporal_parts *from,
+    struct temporal_parts *to,
     struct text *reason)
 {
     if (!from->has_date)
@@ -426,7 +475,8 @@ align(
         err_t err = parts_instant(arena, zones, to, &instant, reason);
         if (err)
             return err;
-        int64_t seconds = (int64_t)(instant / NANOSECONDS_PER_SECOND - (instant % NANOSECONDS_PER_SECOND < 0));
+        int64_t seconds =
+            (int64_t)(instant / NANOSECONDS_PER_SECOND - (instant % NANOSECONDS_PER_SECOND < 0));
         struct value_date_time time = {
             .seconds = seconds,
             .nanoseconds = (uint32_t)(instant - (__int128)seconds * NANOSECONDS_PER_SECOND),
@@ -439,7 +489,8 @@ align(
         value.date_time = &time;
         *to = temporal_split(value);
     }
-    struct temporal_parts *source = from->has_zone ? from : to, *target = from->has_zone ? to : from;
+    struct temporal_parts *source = from->has_zone ? from : to,
+                          *target = from->has_zone ? to : from;
     if (from->has_zone != to->has_zone) {
         target->has_zone = true;
         target->offset_seconds = source->offset_seconds;
@@ -465,8 +516,13 @@ months_between(const struct temporal_parts *from, const struct temporal_parts *t
 
 err_t
 duration_between(
-    struct arena *arena, struct zone_source *zones, enum duration_unit unit, struct value from, struct value to,
-    struct value *out, struct text *reason)
+    struct arena *arena,
+    struct zone_source *zones,
+    enum duration_unit unit,
+    struct value from,
+    struct value to,
+    struct value *out,
+    struct text *reason)
 {
     *reason = (struct text){NULL, 0};
     struct temporal_parts a = temporal_split(from), b = temporal_split(to);
@@ -481,7 +537,8 @@ duration_between(
             return ERR(ARITHMETIC);
     }
     if (has_date && (unit == DURATION_BETWEEN || unit == DURATION_IN_DAYS)) {
-        __int128 local = (__int128)(b.days - a.days) * NANOSECONDS_PER_DAY + b.nanoseconds - a.nanoseconds;
+        __int128 local = (__int128)(b.days - a.days) * NANOSECONDS_PER_DAY + b.nanoseconds -
+                         a.nanoseconds;
         days = (int64_t)(local / NANOSECONDS_PER_DAY);
         a.days += days;
     }

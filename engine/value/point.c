@@ -47,7 +47,8 @@ system_of_map(struct value map, uint32_t *srid, struct text *reason)
             *srid = systems[i].srid;
     }
     if ((crs || number) && !*srid) {
-        *reason = TEXT("unknown coordinate reference system: use cartesian, cartesian-3d, wgs-84 or wgs-84-3d");
+        *reason = TEXT("unknown coordinate reference system: use cartesian, cartesian-3d, wgs-84 "
+                       "or wgs-84-3d");
         return ERR(ARGUMENT);
     }
     return 0;
@@ -73,7 +74,8 @@ point_check(struct value_point *point, uint32_t srid, bool geographic_names, str
 {
     bool is_3d = point->dimensions == 3;
     if (!srid)
-        srid = geographic_names ? (is_3d ? SRID_WGS_84_3D : SRID_WGS_84) : (is_3d ? SRID_CARTESIAN_3D : SRID_CARTESIAN);
+        srid = geographic_names ? (is_3d ? SRID_WGS_84_3D : SRID_WGS_84)
+                                : (is_3d ? SRID_CARTESIAN_3D : SRID_CARTESIAN);
     point->srid = srid;
     bool srid_is_3d = srid == SRID_WGS_84_3D || srid == SRID_CARTESIAN_3D;
     if (srid_is_3d != is_3d) {
@@ -112,7 +114,8 @@ point_from_map(struct arena *arena, struct value map, struct value *out, struct 
         return ERR(MEMORY_QUERY);
     const struct text names[2][3] = {
         {TEXT("x"), TEXT("y"), TEXT("z")}, {TEXT("longitude"), TEXT("latitude"), TEXT("height")}};
-    bool geographic = value_map_lookup(map.map, map.size, names[1][0]) || value_map_lookup(map.map, map.size, names[1][1]);
+    bool geographic = value_map_lookup(map.map, map.size, names[1][0]) ||
+                      value_map_lookup(map.map, map.size, names[1][1]);
     double *const targets[3] = {&point->x, &point->y, &point->z};
     bool is_null = false;
     point->dimensions = 2;
@@ -163,7 +166,9 @@ point_component(const struct value_point *point, struct text name, struct value 
         *out = value_float(point->x);
     else if (text_equal(name, TEXT("y")) || (geographic && text_equal(name, TEXT("latitude"))))
         *out = value_float(point->y);
-    else if (point->dimensions == 3 && (text_equal(name, TEXT("z")) || (geographic && text_equal(name, TEXT("height")))))
+    else if (
+        point->dimensions == 3 &&
+        (text_equal(name, TEXT("z")) || (geographic && text_equal(name, TEXT("height")))))
         *out = value_float(point->z);
     else if (text_equal(name, TEXT("crs")))
         *out = value_string(point_system_name(point));
@@ -178,9 +183,11 @@ distance_geographic(const struct value_point *a, const struct value_point *b)
 {
     const double radian = 0.017453292519943295, earth_radius = 6378140.0;
     double latitude_a = a->y * radian, latitude_b = b->y * radian;
-    double half_latitude = (latitude_b - latitude_a) / 2, half_longitude = (b->x - a->x) * radian / 2;
+    double half_latitude = (latitude_b - latitude_a) / 2,
+           half_longitude = (b->x - a->x) * radian / 2;
     double sin_latitude = sin(half_latitude), sin_longitude = sin(half_longitude);
-    double chord = sin_latitude * sin_latitude + cos(latitude_a) * cos(latitude_b) * sin_longitude * sin_longitude;
+    double chord = sin_latitude * sin_latitude +
+                   cos(latitude_a) * cos(latitude_b) * sin_longitude * sin_longitude;
     double angle = 2 * atan2(sqrt(chord), sqrt(fmax(0.0, 1 - chord)));
     if (a->dimensions < 3)
         return earth_radius * angle;
@@ -204,7 +211,10 @@ point_distance(const struct value_point *a, const struct value_point *b, double 
 
 bool
 point_within(
-    const struct value_point *point, const struct value_point *low, const struct value_point *high, bool *known)
+    const struct value_point *point,
+    const struct value_point *low,
+    const struct value_point *high,
+    bool *known)
 {
     *known = point->srid == low->srid && point->srid == high->srid;
     if (!*known)

@@ -18,6 +18,9 @@ bool point_component(const struct value_point *point, struct text name, struct v
 bool point_distance(const struct value_point *a, const struct value_point *b, double *distance);
 /* Inside the box, edges included; geographic boxes may cross the 180th meridian. false in *known: different systems. */
 bool point_within(
-    const struct value_point *point, const struct value_point *low, const struct value_point *high, bool *known);
+    const struct value_point *point,
+    const struct value_point *low,
+    const struct value_point *high,
+    bool *known);
 
 #endif

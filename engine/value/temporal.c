@@ -58,7 +58,8 @@ civil_from_days(int64_t days)
     int64_t shifted = days + DAYS_TO_EPOCH;
     int64_t era = floor_divide(shifted, DAYS_PER_400_YEARS);
     int64_t day_of_era = shifted - era * DAYS_PER_400_YEARS;
-    int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    int64_t year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
     int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     int64_t month_of_year = (5 * day_of_year + 2) / 153;
     int32_t day = (int32_t)(day_of_year - (153 * month_of_year + 2) / 5 + 1);
@@ -136,7 +137,8 @@ temporal_split(struct value value)
     }
     parts.has_date = parts.has_time = true;
     parts.days = floor_divide(local, SECONDS_PER_DAY);
-    parts.nanoseconds = (local - parts.days * SECONDS_PER_DAY) * NANOSECONDS_PER_SECOND + nanoseconds;
+    parts.nanoseconds = (local - parts.days * SECONDS_PER_DAY) * NANOSECONDS_PER_SECOND +
+                        nanoseconds;
     return parts;
 }
 
@@ -149,7 +151,10 @@ fail(struct text *reason, struct text words)
 
 static err_t
 join_date_time(
-    struct arena *arena, struct zone_source *zones, const struct temporal_parts *parts, struct value *out,
+    struct arena *arena,
+    struct zone_source *zones,
+    const struct temporal_parts *parts,
+    struct value *out,
     struct text *reason)
 {
     int64_t local = parts->days * SECONDS_PER_DAY + parts->nanoseconds / NANOSECONDS_PER_SECOND;
@@ -161,7 +166,9 @@ join_date_time(
         if (!err)
             err = zone_offset_at(zones, parts->zone, instant, &offset);
         if (err)
-            return fail(reason, TEXT("unknown time zone: use an offset such as '+01:00', or 'Z', or the name of a zone this server knows"));
+            return fail(
+                reason, TEXT("unknown time zone: use an offset such as '+01:00', or 'Z', or the "
+                             "name of a zone this server knows"));
         local = instant + offset;
     }
     struct value_date_time *time = arena_zeroed(arena, sizeof(*time));
@@ -177,8 +184,12 @@ join_date_time(
 
 err_t
 temporal_join(
-    struct arena *arena, struct zone_source *zones, enum value_type type, const struct temporal_parts *parts,
-    struct value *out, struct text *reason)
+    struct arena *arena,
+    struct zone_source *zones,
+    enum value_type type,
+    const struct temporal_parts *parts,
+    struct value *out,
+    struct text *reason)
 {
     if (!days_are_valid(parts->days))
         return fail(reason, TEXT("the year is out of range"));
@@ -221,16 +232,20 @@ temporal_is_valid(struct value value)
     case VALUE_LOCAL_TIME:
     case VALUE_TIME:
         return value.integer >= 0 && value.integer < NANOSECONDS_PER_DAY &&
-               (value.type == VALUE_LOCAL_TIME || (value.offset >= -offset_max && value.offset <= offset_max));
+               (value.type == VALUE_LOCAL_TIME ||
+                (value.offset >= -offset_max && value.offset <= offset_max));
     case VALUE_LOCAL_DATE_TIME:
         return seconds_are_valid(value.integer) && value.size < NANOSECONDS_PER_SECOND;
     case VALUE_DATE_TIME:
-        return value.date_time->offset_seconds >= -offset_max && value.date_time->offset_seconds <= offset_max &&
-               value.date_time->nanoseconds < NANOSECONDS_PER_SECOND && value.date_time->seconds < INT64_MAX / 2 &&
+        return value.date_time->offset_seconds >= -offset_max &&
+               value.date_time->offset_seconds <= offset_max &&
+               value.date_time->nanoseconds < NANOSECONDS_PER_SECOND &&
+               value.date_time->seconds < INT64_MAX / 2 &&
                value.date_time->seconds > INT64_MIN / 2 &&
                seconds_are_valid(value.date_time->seconds + value.date_time->offset_seconds);
     case VALUE_DURATION:
-        return value.duration->nanoseconds >= 0 && value.duration->nanoseconds < NANOSECONDS_PER_SECOND;
+        return value.duration->nanoseconds >= 0 &&
+               value.duration->nanoseconds < NANOSECONDS_PER_SECOND;
     default:
         return true;
     }
@@ -272,7 +287,8 @@ temporal_print_offset(struct builder *builder, int32_t offset_seconds)
         return;
     }
     int32_t size = offset_seconds < 0 ? -offset_seconds : offset_seconds;
-    builder_printf(builder, "%c%02d:%02d", offset_seconds < 0 ? '-' : '+', size / 3600, size / 60 % 60);
+    builder_printf(
+        builder, "%c%02d:%02d", offset_seconds < 0 ? '-' : '+', size / 3600, size / 60 % 60);
     if (size % 60)
         builder_printf(builder, ":%02d", size % 60);
 }
@@ -336,17 +352,15 @@ date_component(int64_t days, struct text name, int64_t *out)
 static bool
 time_component(int64_t nanoseconds, struct text name, int64_t *out)
 {
-    int64_t seconds = nanoseconds / NANOSECONDS_PER_SECOND, rest = nanoseconds % NANOSECONDS_PER_SECOND;
+    int64_t seconds = nanoseconds / NANOSECONDS_PER_SECOND,
+            rest = nanoseconds % NANOSECONDS_PER_SECOND;
     const struct {
         struct text name;
         int64_t value;
     } components[] = {
-        {TEXT("hour"), seconds / 3600},
-        {TEXT("minute"), seconds / 60 % 60},
-        {TEXT("second"), seconds % 60},
-        {TEXT("millisecond"), rest / 1000000},
-        {TEXT("microsecond"), rest / 1000},
-        {TEXT("nanosecond"), rest},
+        {TEXT("hour"), seconds / 3600},     {TEXT("minute"), seconds / 60 % 60},
+        {TEXT("second"), seconds % 60},     {TEXT("millisecond"), rest / 1000000},
+        {TEXT("microsecond"), rest / 1000}, {TEXT("nanosecond"), rest},
     };
     for (size_t i = 0; i < sizeof(components) / sizeof(components[0]); i++) {
         if (text_equal(components[i].name, name)) {
@@ -358,7 +372,8 @@ time_component(int64_t nanoseconds, struct text name, int64_t *out)
 }
 
 static bool
-zone_component(struct arena *arena, const struct temporal_parts *parts, struct text name, struct value *out)
+zone_component(
+    struct arena *arena, const struct temporal_parts *parts, struct text name, struct value *out)
 {
     bool is_zone = text_equal(name, TEXT("timezone"));
     if (text_equal(name, TEXT("offsetMinutes"))) {
@@ -389,8 +404,9 @@ temporal_component(struct arena *arena, struct value value, struct text name, st
     if (value.type == VALUE_DATE_TIME && !found) {
         const struct value_date_time *time = value.date_time;
         found = text_equal(name, TEXT("epochSeconds")) || text_equal(name, TEXT("epochMillis"));
-        number = text_equal(name, TEXT("epochMillis")) ? time->seconds * 1000 + time->nanoseconds / 1000000
-                                                       : time->seconds;
+        number = text_equal(name, TEXT("epochMillis"))
+                     ? time->seconds * 1000 + time->nanoseconds / 1000000
+                     : time->seconds;
     }
     *out = value_integer(number);
     return found || (parts.has_zone && zone_component(arena, &parts, name, out));
@@ -400,11 +416,16 @@ temporal_component(struct arena *arena, struct value value, struct text name, st
 
 err_t
 temporal_convert(
-    struct arena *arena, struct zone_source *zones, enum value_type type, struct value from, struct value *out,
+    struct arena *arena,
+    struct zone_source *zones,
+    enum value_type type,
+    struct value from,
+    struct value *out,
     struct text *reason)
 {
     struct temporal_parts parts = temporal_split(from);
-    bool wants_date = type == VALUE_DATE || type == VALUE_LOCAL_DATE_TIME || type == VALUE_DATE_TIME;
+    bool wants_date = type == VALUE_DATE || type == VALUE_LOCAL_DATE_TIME ||
+                      type == VALUE_DATE_TIME;
     bool wants_time = type == VALUE_TIME || type == VALUE_LOCAL_TIME;
     if (wants_date && !parts.has_date)
         return fail(reason, TEXT("a time has no date"));
@@ -415,15 +436,23 @@ temporal_convert(
 
 err_t
 temporal_from_clock(
-    struct arena *arena, struct zone_source *zones, enum value_type type, uint64_t wall_ns, struct text zone,
-    struct value *out, struct text *reason)
+    struct arena *arena,
+    struct zone_source *zones,
+    enum value_type type,
+    uint64_t wall_ns,
+    struct text zone,
+    struct value *out,
+    struct text *reason)
 {
     struct temporal_parts parts = {.has_date = true, .has_time = true, .has_zone = true};
     int64_t instant = (int64_t)(wall_ns / (uint64_t)NANOSECONDS_PER_SECOND);
     if (zone.size) {
         err_t err = temporal_parse_zone(zone, &parts.offset_seconds, &parts.zone, reason);
-        if (!err && parts.zone.size && zone_offset_at(zones, parts.zone, instant, &parts.offset_seconds))
-            err = fail(reason, TEXT("unknown time zone: use an offset such as '+01:00', or 'Z', or the name of a zone this server knows"));
+        if (!err && parts.zone.size &&
+            zone_offset_at(zones, parts.zone, instant, &parts.offset_seconds))
+            err = fail(
+                reason, TEXT("unknown time zone: use an offset such as '+01:00', or 'Z', or the "
+                             "name of a zone this server knows"));
         if (err)
             return err;
     }
@@ -487,15 +516,22 @@ clock_unit(struct text unit)
 
 err_t
 temporal_truncate(
-    struct arena *arena, struct zone_source *zones, enum value_type type, struct text unit, struct value value,
-    struct value map, struct value *out, struct text *reason)
+    struct arena *arena,
+    struct zone_source *zones,
+    enum value_type type,
+    struct text unit,
+    struct value value,
+    struct value map,
+    struct value *out,
+    struct text *reason)
 {
     if (!value_is_instant(value)) {
         *reason = TEXT("only a date or time can be truncated");
         return ERR(TYPE);
     }
     struct temporal_parts parts = temporal_split(value);
-    bool wants_date = type == VALUE_DATE || type == VALUE_LOCAL_DATE_TIME || type == VALUE_DATE_TIME;
+    bool wants_date = type == VALUE_DATE || type == VALUE_LOCAL_DATE_TIME ||
+                      type == VALUE_DATE_TIME;
     int64_t length = clock_unit(unit);
     if (wants_date && !parts.has_date)
         return fail(reason, TEXT("a time has no date"));
@@ -547,7 +583,10 @@ parts_add_date(struct temporal_parts *parts, __int128 months, __int128 days)
 /* Months and days move the wall clock; hours and less move the instant. */
 static err_t
 add_to_date_time(
-    struct arena *arena, struct zone_source *zones, struct temporal_parts parts, __int128 nanoseconds,
+    struct arena *arena,
+    struct zone_source *zones,
+    struct temporal_parts parts,
+    __int128 nanoseconds,
     struct value *out)
 {
     struct text reason;
@@ -573,14 +612,20 @@ add_to_date_time(
 
 err_t
 temporal_add(
-    struct arena *arena, struct zone_source *zones, struct value instant, const struct value_duration *duration,
-    int sign, struct value *out)
+    struct arena *arena,
+    struct zone_source *zones,
+    struct value instant,
+    const struct value_duration *duration,
+    int sign,
+    struct value *out)
 {
     assert(sign == 1 || sign == -1);
     struct temporal_parts parts = temporal_split(instant);
     struct text reason;
-    __int128 nanoseconds = ((__int128)duration->seconds * NANOSECONDS_PER_SECOND + duration->nanoseconds) * sign;
-    if (parts.has_date && !parts_add_date(&parts, (__int128)duration->months * sign, (__int128)duration->days * sign))
+    __int128 nanoseconds =
+        ((__int128)duration->seconds * NANOSECONDS_PER_SECOND + duration->nanoseconds) * sign;
+    if (parts.has_date &&
+        !parts_add_date(&parts, (__int128)duration->months * sign, (__int128)duration->days * sign))
         return ERR(ARITHMETIC);
     switch ((uint32_t)instant.type) {
     case VALUE_DATE:

@@ -46,8 +46,12 @@ struct temporal_parts temporal_split(struct value value);
 /* The value of `type` with these parts. When there is a zone name, the offset is looked up for the local
  * time and the one given is only a preference where the clock is set back. */
 err_t temporal_join(
-    struct arena *arena, struct zone_source *zones, enum value_type type, const struct temporal_parts *parts,
-    struct value *out, struct text *reason);
+    struct arena *arena,
+    struct zone_source *zones,
+    enum value_type type,
+    const struct temporal_parts *parts,
+    struct value *out,
+    struct text *reason);
 
 /* In range and normalised? What comes from outside (the wire, a file) is asked before it is used. True
  * for values that are not temporal. */
@@ -61,10 +65,15 @@ value_is_instant(struct value value)
 
 /* ISO 8601 text of an instant or a duration. */
 err_t temporal_parse(
-    struct arena *arena, struct zone_source *zones, enum value_type type, struct text text, struct value *out,
+    struct arena *arena,
+    struct zone_source *zones,
+    enum value_type type,
+    struct text text,
+    struct value *out,
     struct text *reason);
 /* "+01:00", "-02", "Z" or a zone's name; a name leaves *offset as it is. */
-err_t temporal_parse_zone(struct text text, int32_t *offset, struct text *name, struct text *reason);
+err_t
+temporal_parse_zone(struct text text, int32_t *offset, struct text *name, struct text *reason);
 void temporal_print(struct builder *builder, struct value value);
 void duration_print(struct builder *builder, const struct value_duration *duration);
 void temporal_print_offset(struct builder *builder, int32_t offset_seconds);
@@ -72,29 +81,54 @@ void temporal_print_offset(struct builder *builder, int32_t offset_seconds);
 /* date({year: ..}), datetime({date: .., time: ..}), ...; `base` supplies what the map does not (NULL:
  * 1 January, midnight, UTC). */
 err_t temporal_from_map(
-    struct arena *arena, struct zone_source *zones, enum value_type type, struct value map,
-    const struct temporal_parts *base, struct value *out, struct text *reason);
+    struct arena *arena,
+    struct zone_source *zones,
+    enum value_type type,
+    struct value map,
+    const struct temporal_parts *base,
+    struct value *out,
+    struct text *reason);
 /* date(x) of another instant. */
 err_t temporal_convert(
-    struct arena *arena, struct zone_source *zones, enum value_type type, struct value from, struct value *out,
+    struct arena *arena,
+    struct zone_source *zones,
+    enum value_type type,
+    struct value from,
+    struct value *out,
     struct text *reason);
 /* From nanoseconds since the epoch, in UTC or in a zone (size 0: UTC). */
 err_t temporal_from_clock(
-    struct arena *arena, struct zone_source *zones, enum value_type type, uint64_t wall_ns, struct text zone,
-    struct value *out, struct text *reason);
+    struct arena *arena,
+    struct zone_source *zones,
+    enum value_type type,
+    uint64_t wall_ns,
+    struct text zone,
+    struct value *out,
+    struct text *reason);
 /* date.truncate('month', value, {day: 2}); map null = none. */
 err_t temporal_truncate(
-    struct arena *arena, struct zone_source *zones, enum value_type type, struct text unit, struct value value,
-    struct value map, struct value *out, struct text *reason);
+    struct arena *arena,
+    struct zone_source *zones,
+    enum value_type type,
+    struct text unit,
+    struct value value,
+    struct value map,
+    struct value *out,
+    struct text *reason);
 
 bool duration_component(const struct value_duration *duration, struct text name, struct value *out);
 /* value.year, duration.days, ...; false when the type has no such component. */
-bool temporal_component(struct arena *arena, struct value value, struct text name, struct value *out);
+bool
+temporal_component(struct arena *arena, struct value value, struct text name, struct value *out);
 
 /* Instant plus (sign 1) or minus (sign -1) a duration. */
 err_t temporal_add(
-    struct arena *arena, struct zone_source *zones, struct value instant, const struct value_duration *duration,
-    int sign, struct value *out);
+    struct arena *arena,
+    struct zone_source *zones,
+    struct value instant,
+    const struct value_duration *duration,
+    int sign,
+    struct value *out);
 
 /* `days` moved by whole months; the day of the month is cut to the month's length. False: out of range. */
 bool days_add_months(int64_t days, __int128 months, int64_t *out);
@@ -104,22 +138,46 @@ bool days_are_valid(int64_t days);
 
 /* A duration of these parts, normalised. ERR(ARITHMETIC) when a part overflows. */
 err_t duration_make(
-    struct arena *arena, __int128 months, __int128 days, __int128 seconds, __int128 nanoseconds, struct value *out);
+    struct arena *arena,
+    __int128 months,
+    __int128 days,
+    __int128 seconds,
+    __int128 nanoseconds,
+    struct value *out);
 /* Of parts with fractions: what is left of a month becomes days of its average length, and so on down. */
 err_t duration_make_real(
-    struct arena *arena, double months, double days, double seconds, double nanoseconds, struct value *out);
-err_t duration_from_map(struct arena *arena, struct value map, struct value *out, struct text *reason);
+    struct arena *arena,
+    double months,
+    double days,
+    double seconds,
+    double nanoseconds,
+    struct value *out);
+err_t
+duration_from_map(struct arena *arena, struct value map, struct value *out, struct text *reason);
 err_t duration_parse(struct arena *arena, struct text text, struct value *out, struct text *reason);
 err_t duration_add(
-    struct arena *arena, const struct value_duration *a, const struct value_duration *b, int sign, struct value *out);
+    struct arena *arena,
+    const struct value_duration *a,
+    const struct value_duration *b,
+    int sign,
+    struct value *out);
 /* Times `factor`; divided by it when `divide`. */
 err_t duration_scale(
-    struct arena *arena, const struct value_duration *duration, struct value factor, bool divide, struct value *out);
+    struct arena *arena,
+    const struct value_duration *duration,
+    struct value factor,
+    bool divide,
+    struct value *out);
 
 enum duration_unit { DURATION_BETWEEN, DURATION_IN_MONTHS, DURATION_IN_DAYS, DURATION_IN_SECONDS };
 /* From `from` to `to`. Instants without a date are taken to be on the other's date. */
 err_t duration_between(
-    struct arena *arena, struct zone_source *zones, enum duration_unit unit, struct value from, struct value to,
-    struct value *out, struct text *reason);
+    struct arena *arena,
+    struct zone_source *zones,
+    enum duration_unit unit,
+    struct value from,
+    struct value to,
+    struct value *out,
+    struct text *reason);
 
 #endif

@@ -8,9 +8,23 @@
 #include "engine/value/value_ops.h"
 
 enum field {
-    FIELD_YEAR, FIELD_MONTH, FIELD_DAY, FIELD_WEEK, FIELD_DAY_OF_WEEK, FIELD_QUARTER, FIELD_DAY_OF_QUARTER,
-    FIELD_ORDINAL_DAY, FIELD_HOUR, FIELD_MINUTE, FIELD_SECOND, FIELD_MILLISECOND, FIELD_MICROSECOND, FIELD_NANOSECOND,
-    FIELD_EPOCH_SECONDS, FIELD_EPOCH_MILLIS, FIELD_COUNT
+    FIELD_YEAR,
+    FIELD_MONTH,
+    FIELD_DAY,
+    FIELD_WEEK,
+    FIELD_DAY_OF_WEEK,
+    FIELD_QUARTER,
+    FIELD_DAY_OF_QUARTER,
+    FIELD_ORDINAL_DAY,
+    FIELD_HOUR,
+    FIELD_MINUTE,
+    FIELD_SECOND,
+    FIELD_MILLISECOND,
+    FIELD_MICROSECOND,
+    FIELD_NANOSECOND,
+    FIELD_EPOCH_SECONDS,
+    FIELD_EPOCH_MILLIS,
+    FIELD_COUNT
 };
 
 static const struct {
@@ -65,13 +79,18 @@ fail(struct arena *arena, struct text *reason, const char *format, struct text n
     char words[160];
     int size = snprintf(words, sizeof(words), format, TEXT_ARGS(name));
     assert(size > 0);
-    *reason = arena_text(arena, (struct text){words, (size_t)size < sizeof(words) ? (size_t)size : sizeof(words) - 1});
+    *reason = arena_text(
+        arena,
+        (struct text){words, (size_t)size < sizeof(words) ? (size_t)size : sizeof(words) - 1});
     return reason->data ? ERR(ARGUMENT) : ERR(MEMORY_QUERY);
 }
 
 static err_t
 read_number(
-    struct arena *arena, struct map_reader *reader, const struct map_entry *entry, enum field field,
+    struct arena *arena,
+    struct map_reader *reader,
+    const struct map_entry *entry,
+    enum field field,
     struct text *reason)
 {
     if (entry->value.type != VALUE_INTEGER) {
@@ -86,7 +105,11 @@ read_number(
 }
 
 static err_t
-read_entry(struct arena *arena, struct map_reader *reader, const struct map_entry *entry, struct text *reason)
+read_entry(
+    struct arena *arena,
+    struct map_reader *reader,
+    const struct map_entry *entry,
+    struct text *reason)
 {
     for (enum field field = 0; field < FIELD_COUNT; field++)
         if (text_equal_fold(fields[field].name, entry->key))
@@ -95,12 +118,14 @@ read_entry(struct arena *arena, struct map_reader *reader, const struct map_entr
         if (entry->value.type != VALUE_STRING)
             return fail(arena, reason, "`%.*s` must be a STRING", entry->key);
         reader->has_zone = true;
-        return temporal_parse_zone(value_text(entry->value), &reader->offset_seconds, &reader->zone, reason);
+        return temporal_parse_zone(
+            value_text(entry->value), &reader->offset_seconds, &reader->zone, reason);
     }
-    const struct value **target = text_equal_fold(entry->key, TEXT("date"))       ? &reader->date
-                                  : text_equal_fold(entry->key, TEXT("time"))     ? &reader->time
-                                  : text_equal_fold(entry->key, TEXT("datetime")) ? &reader->date_time
-                                                                                  : NULL;
+    const struct value **target = text_equal_fold(entry->key, TEXT("date"))   ? &reader->date
+                                  : text_equal_fold(entry->key, TEXT("time")) ? &reader->time
+                                  : text_equal_fold(entry->key, TEXT("datetime"))
+                                      ? &reader->date_time
+                                      : NULL;
     if (!target)
         return fail(arena, reason, "a date or time has no field `%.*s`", entry->key);
     struct temporal_parts parts = value_is_instant(entry->value) ? temporal_split(entry->value)
@@ -117,7 +142,12 @@ read_entry(struct arena *arena, struct map_reader *reader, const struct map_entr
 /* --- the date --- */
 
 static err_t
-date_by_week(struct arena *arena, const struct map_reader *reader, const int64_t *base, int64_t *days, struct text *reason)
+date_by_week(
+    struct arena *arena,
+    const struct map_reader *reader,
+    const int64_t *base,
+    int64_t *days,
+    struct text *reason)
 {
     int64_t week_year = 0;
     int32_t week = 1;
@@ -125,7 +155,9 @@ date_by_week(struct arena *arena, const struct map_reader *reader, const int64_t
         week_of(*base, &week_year, &week);
     int64_t year = has(reader, FIELD_YEAR) ? reader->values[FIELD_YEAR] : week_year;
     int64_t number = has(reader, FIELD_WEEK) ? reader->values[FIELD_WEEK] : week;
-    int64_t weekday = has(reader, FIELD_DAY_OF_WEEK) ? reader->values[FIELD_DAY_OF_WEEK] : base ? weekday_of(*base) : 1;
+    int64_t weekday = has(reader, FIELD_DAY_OF_WEEK) ? reader->values[FIELD_DAY_OF_WEEK]
+                      : base                         ? weekday_of(*base)
+                                                     : 1;
     int64_t fourth = days_from_civil(year, 1, 4);
     int64_t monday = fourth - weekday_of(fourth) + 1 + (number - 1) * 7;
     week_of(monday, &week_year, &week);
@@ -137,17 +169,25 @@ date_by_week(struct arena *arena, const struct map_reader *reader, const int64_t
 
 static err_t
 date_by_quarter(
-    struct arena *arena, const struct map_reader *reader, const int64_t *base, int64_t *days, struct text *reason)
+    struct arena *arena,
+    const struct map_reader *reader,
+    const int64_t *base,
+    int64_t *days,
+    struct text *reason)
 {
     struct civil_date date = base ? civil_from_days(*base) : (struct civil_date){0, 1, 1};
     int64_t year = has(reader, FIELD_YEAR) ? reader->values[FIELD_YEAR] : date.year;
-    int32_t quarter = has(reader, FIELD_QUARTER) ? (int32_t)reader->values[FIELD_QUARTER] : (date.month - 1) / 3 + 1;
+    int32_t quarter = has(reader, FIELD_QUARTER) ? (int32_t)reader->values[FIELD_QUARTER]
+                                                 : (date.month - 1) / 3 + 1;
     int64_t start = days_from_civil(year, quarter * 3 - 2, 1);
-    int64_t next = quarter == 4 ? days_from_civil(year + 1, 1, 1) : days_from_civil(year, quarter * 3 + 1, 1);
+    int64_t next = quarter == 4 ? days_from_civil(year + 1, 1, 1)
+                                : days_from_civil(year, quarter * 3 + 1, 1);
     if (has(reader, FIELD_DAY_OF_QUARTER)) {
         *days = start + reader->values[FIELD_DAY_OF_QUARTER] - 1;
         if (*days >= next)
-            return fail(arena, reason, "that quarter is shorter than `%.*s`", fields[FIELD_DAY_OF_QUARTER].name);
+            return fail(
+                arena, reason, "that quarter is shorter than `%.*s`",
+                fields[FIELD_DAY_OF_QUARTER].name);
         return 0;
     }
     /* The month of the quarter and the day of the month stay. */
@@ -159,7 +199,11 @@ date_by_quarter(
 
 static err_t
 date_by_month(
-    struct arena *arena, const struct map_reader *reader, const int64_t *base, int64_t *days, struct text *reason)
+    struct arena *arena,
+    const struct map_reader *reader,
+    const int64_t *base,
+    int64_t *days,
+    struct text *reason)
 {
     struct civil_date date = base ? civil_from_days(*base) : (struct civil_date){0, 1, 1};
     if (has(reader, FIELD_YEAR))
@@ -178,17 +222,29 @@ date_by_month(
 
 static err_t
 date_by_ordinal(
-    struct arena *arena, const struct map_reader *reader, const int64_t *base, int64_t *days, struct text *reason)
+    struct arena *arena,
+    const struct map_reader *reader,
+    const int64_t *base,
+    int64_t *days,
+    struct text *reason)
 {
-    int64_t year = has(reader, FIELD_YEAR) ? reader->values[FIELD_YEAR] : base ? civil_from_days(*base).year : 0;
+    int64_t year = has(reader, FIELD_YEAR) ? reader->values[FIELD_YEAR]
+                   : base                  ? civil_from_days(*base).year
+                                           : 0;
     if (reader->values[FIELD_ORDINAL_DAY] > 365 + year_is_leap(year))
-        return fail(arena, reason, "that year is shorter than `%.*s`", fields[FIELD_ORDINAL_DAY].name);
+        return fail(
+            arena, reason, "that year is shorter than `%.*s`", fields[FIELD_ORDINAL_DAY].name);
     *days = days_from_civil(year, 1, 1) + reader->values[FIELD_ORDINAL_DAY] - 1;
     return 0;
 }
 
 static err_t
-make_date(struct arena *arena, const struct map_reader *reader, const int64_t *base, int64_t *days, struct text *reason)
+make_date(
+    struct arena *arena,
+    const struct map_reader *reader,
+    const int64_t *base,
+    int64_t *days,
+    struct text *reason)
 {
     bool by_month = has(reader, FIELD_MONTH) || has(reader, FIELD_DAY);
     bool by_week = has_any(reader, FIELD_WEEK, FIELD_DAY_OF_WEEK);
@@ -202,7 +258,9 @@ make_date(struct arena *arena, const struct map_reader *reader, const int64_t *b
                (has(reader, FIELD_DAY_OF_WEEK) && !has(reader, FIELD_WEEK)) ||
                (has(reader, FIELD_DAY_OF_QUARTER) && !has(reader, FIELD_QUARTER));
     if (!base && gap)
-        return fail(arena, reason, "a smaller field is given without the larger one: `%.*s` needs it", TEXT("day"));
+        return fail(
+            arena, reason, "a smaller field is given without the larger one: `%.*s` needs it",
+            TEXT("day"));
     if (by_week)
         return date_by_week(arena, reader, base, days, reason);
     if (by_quarter)
@@ -218,7 +276,11 @@ make_date(struct arena *arena, const struct map_reader *reader, const int64_t *b
  * larger ones of `rest` are worth stays when truncation left them. */
 static err_t
 make_fraction(
-    struct arena *arena, const struct map_reader *reader, int64_t rest, bool keep_rest, int64_t *out,
+    struct arena *arena,
+    const struct map_reader *reader,
+    int64_t rest,
+    bool keep_rest,
+    int64_t *out,
     struct text *reason)
 {
     if (!has_any(reader, FIELD_MILLISECOND, FIELD_NANOSECOND)) {
@@ -228,11 +290,17 @@ make_fraction(
     int64_t milli = reader->values[FIELD_MILLISECOND], micro = reader->values[FIELD_MICROSECOND];
     int64_t nano = reader->values[FIELD_NANOSECOND];
     if (has(reader, FIELD_MILLISECOND) && micro > 999)
-        return fail(arena, reason, "`%.*s` must be below 1000 beside milliseconds", fields[FIELD_MICROSECOND].name);
+        return fail(
+            arena, reason, "`%.*s` must be below 1000 beside milliseconds",
+            fields[FIELD_MICROSECOND].name);
     if (has(reader, FIELD_MICROSECOND) && nano > 999)
-        return fail(arena, reason, "`%.*s` must be below 1000 beside microseconds", fields[FIELD_NANOSECOND].name);
+        return fail(
+            arena, reason, "`%.*s` must be below 1000 beside microseconds",
+            fields[FIELD_NANOSECOND].name);
     if (has(reader, FIELD_MILLISECOND) && nano > 999999)
-        return fail(arena, reason, "`%.*s` must be below 1000000 beside milliseconds", fields[FIELD_NANOSECOND].name);
+        return fail(
+            arena, reason, "`%.*s` must be below 1000000 beside milliseconds",
+            fields[FIELD_NANOSECOND].name);
     *out = milli * 1000000 + micro * 1000 + nano;
     if (keep_rest && !has(reader, FIELD_MILLISECOND))
         *out += rest;
@@ -243,10 +311,15 @@ make_fraction(
 
 static err_t
 make_time(
-    struct arena *arena, const struct map_reader *reader, const int64_t *base, bool keep_rest, int64_t *out,
+    struct arena *arena,
+    const struct map_reader *reader,
+    const int64_t *base,
+    bool keep_rest,
+    int64_t *out,
     struct text *reason)
 {
-    int64_t seconds = base ? *base / NANOSECONDS_PER_SECOND : 0, rest = base ? *base % NANOSECONDS_PER_SECOND : 0;
+    int64_t seconds = base ? *base / NANOSECONDS_PER_SECOND : 0,
+            rest = base ? *base % NANOSECONDS_PER_SECOND : 0;
     int64_t hour = has(reader, FIELD_HOUR) ? reader->values[FIELD_HOUR] : seconds / 3600;
     int64_t minute = has(reader, FIELD_MINUTE) ? reader->values[FIELD_MINUTE] : seconds / 60 % 60;
     int64_t second = has(reader, FIELD_SECOND) ? reader->values[FIELD_SECOND] : seconds % 60;
@@ -255,7 +328,9 @@ make_time(
                (has(reader, FIELD_SECOND) && !has(reader, FIELD_MINUTE)) ||
                (fraction_given && !has(reader, FIELD_SECOND));
     if (!base && gap)
-        return fail(arena, reason, "a smaller field of the time is given without the larger one: `%.*s`", TEXT("hour"));
+        return fail(
+            arena, reason, "a smaller field of the time is given without the larger one: `%.*s`",
+            TEXT("hour"));
     err_t err = make_fraction(arena, reader, rest, keep_rest, out, reason);
     *out = err ? 0 : *out + (hour * 3600 + minute * 60 + second) * NANOSECONDS_PER_SECOND;
     return err;
@@ -266,13 +341,19 @@ make_time(
 /* Gives the parts the zone of the map. A wall clock that had a zone is moved, one that had none is not. */
 static err_t
 set_zone(
-    struct arena *arena, struct zone_source *zones, enum value_type type, const struct map_reader *reader,
-    struct temporal_parts *parts, struct text *reason)
+    struct arena *arena,
+    struct zone_source *zones,
+    enum value_type type,
+    const struct map_reader *reader,
+    struct temporal_parts *parts,
+    struct text *reason)
 {
     int32_t target = reader->offset_seconds;
     struct value instant;
     if (type == VALUE_TIME && reader->zone.size)
-        return fail(arena, reason, "a time takes an offset such as '+01:00', not the name of a zone%.*s", TEXT(""));
+        return fail(
+            arena, reason, "a time takes an offset such as '+01:00', not the name of a zone%.*s",
+            TEXT(""));
     if (!parts->has_zone) {
         parts->has_zone = true;
         parts->offset_seconds = target;
@@ -280,8 +361,10 @@ set_zone(
         return 0;
     }
     if (type == VALUE_TIME) {
-        int64_t moved = parts->nanoseconds + (int64_t)(target - parts->offset_seconds) * NANOSECONDS_PER_SECOND;
-        parts->nanoseconds = ((moved % NANOSECONDS_PER_DAY) + NANOSECONDS_PER_DAY) % NANOSECONDS_PER_DAY;
+        int64_t moved = parts->nanoseconds +
+                        (int64_t)(target - parts->offset_seconds) * NANOSECONDS_PER_SECOND;
+        parts->nanoseconds = ((moved % NANOSECONDS_PER_DAY) + NANOSECONDS_PER_DAY) %
+                             NANOSECONDS_PER_DAY;
         parts->offset_seconds = target;
         return 0;
     }
@@ -319,7 +402,9 @@ from_epoch(const struct map_reader *reader)
 /* Where each part comes from when the map does not name it. */
 static void
 take_bases(
-    const struct map_reader *reader, const struct temporal_parts *base, struct temporal_parts *date,
+    const struct map_reader *reader,
+    const struct temporal_parts *base,
+    struct temporal_parts *date,
     struct temporal_parts *time)
 {
     *date = *time = base ? *base : (struct temporal_parts){0};
@@ -333,13 +418,20 @@ take_bases(
 
 err_t
 temporal_from_map(
-    struct arena *arena, struct zone_source *zones, enum value_type type, struct value map,
-    const struct temporal_parts *base, struct value *out, struct text *reason)
+    struct arena *arena,
+    struct zone_source *zones,
+    enum value_type type,
+    struct value map,
+    const struct temporal_parts *base,
+    struct value *out,
+    struct text *reason)
 {
     struct map_reader reader = {0};
     struct temporal_parts parts = {0}, date, time;
-    bool wants_date = type == VALUE_DATE || type == VALUE_LOCAL_DATE_TIME || type == VALUE_DATE_TIME;
-    bool wants_time = type != VALUE_DATE, wants_zone = type == VALUE_TIME || type == VALUE_DATE_TIME;
+    bool wants_date = type == VALUE_DATE || type == VALUE_LOCAL_DATE_TIME ||
+                      type == VALUE_DATE_TIME;
+    bool wants_time = type != VALUE_DATE,
+         wants_zone = type == VALUE_TIME || type == VALUE_DATE_TIME;
     err_t err = 0;
     if (map.type != VALUE_MAP) {
         *reason = TEXT("expected a MAP of fields");
@@ -353,7 +445,8 @@ temporal_from_map(
         return fail(arena, reason, "this type has no `%.*s`", TEXT("timezone"));
     if ((!wants_date && (has_any(&reader, FIELD_YEAR, FIELD_ORDINAL_DAY) || reader.date)) ||
         (!wants_time && (has_any(&reader, FIELD_HOUR, FIELD_NANOSECOND) || reader.time)))
-        return fail(arena, reason, "the map has a field that this type does not have%.*s", TEXT(""));
+        return fail(
+            arena, reason, "the map has a field that this type does not have%.*s", TEXT(""));
     if (has_any(&reader, FIELD_EPOCH_SECONDS, FIELD_EPOCH_MILLIS) && type == VALUE_DATE_TIME) {
         parts = from_epoch(&reader);
     } else {
@@ -365,7 +458,8 @@ temporal_from_map(
             err = make_date(arena, &reader, date_given ? &date.days : NULL, &parts.days, reason);
         if (!err && wants_time)
             err = make_time(
-                arena, &reader, time_given ? &time.nanoseconds : NULL, base != NULL, &parts.nanoseconds, reason);
+                arena, &reader, time_given ? &time.nanoseconds : NULL, base != NULL,
+                &parts.nanoseconds, reason);
         parts.has_zone = time.has_zone;
         parts.offset_seconds = time.has_zone ? time.offset_seconds : 0;
         parts.zone = time.has_zone && wants_date ? time.zone : (struct text){NULL, 0};

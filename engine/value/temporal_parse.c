@@ -13,7 +13,7 @@ struct scanner {
 };
 
 static bool
-accept(struct scanner *scanner, char character)
+scan_char(struct scanner *scanner, char character)
 {
     if (scanner->at == scanner->end || *scanner->at != character)
         return false;
@@ -57,7 +57,7 @@ static bool
 scan_fraction(struct scanner *scanner, int64_t *out)
 {
     *out = 0;
-    if (!accept(scanner, '.') && !accept(scanner, ','))
+    if (!scan_char(scanner, '.') && !scan_char(scanner, ','))
         return true;
     uint32_t count = digit_count(scanner);
     if (count == 0 || count > 9 || !scan_digits(scanner, count, out))
@@ -103,7 +103,8 @@ date_of_quarter(int64_t year, int64_t quarter, int64_t day, int64_t *days)
     if (quarter < 1 || quarter > 4 || day < 1)
         return false;
     int64_t start = days_from_civil(year, (int32_t)quarter * 3 - 2, 1);
-    int64_t next = quarter == 4 ? days_from_civil(year + 1, 1, 1) : days_from_civil(year, (int32_t)quarter * 3 + 1, 1);
+    int64_t next = quarter == 4 ? days_from_civil(year + 1, 1, 1)
+                                : days_from_civil(year, (int32_t)quarter * 3 + 1, 1);
     *days = start + day - 1;
     return *days < next;
 }
@@ -116,7 +117,7 @@ scan_week_or_quarter(struct scanner *scanner, int64_t year, bool dashes, int64_t
     bool is_week = *scanner->at++ == 'W';
     if (!scan_digits(scanner, is_week ? 2 : 1, &unit))
         return false;
-    bool has_day = dashes ? accept(scanner, '-') : digit_count(scanner) > 0;
+    bool has_day = dashes ? scan_char(scanner, '-') : digit_count(scanner) > 0;
     if (has_day && !scan_digits(scanner, is_week ? 1 : 2, &day))
         return false;
     return is_week ? date_of_week(year, unit, day, days) : date_of_quarter(year, unit, day, days);
@@ -125,8 +126,8 @@ scan_week_or_quarter(struct scanner *scanner, int64_t year, bool dashes, int64_t
 static bool
 scan_year(struct scanner *scanner, int64_t *year, bool *is_signed)
 {
-    bool negative = accept(scanner, '-');
-    *is_signed = negative || accept(scanner, '+');
+    bool negative = scan_char(scanner, '-');
+    *is_signed = negative || scan_char(scanner, '+');
     uint32_t count = digit_count(scanner);
     if (!*is_signed)
         count = 4;
@@ -144,7 +145,7 @@ scan_date(struct scanner *scanner, int64_t *days)
     bool is_signed;
     if (!scan_year(scanner, &year, &is_signed))
         return false;
-    bool dashes = accept(scanner, '-');
+    bool dashes = scan_char(scanner, '-');
     if (scanner->at == scanner->end || *scanner->at == 'T')
         return !dashes && date_of_month(year, 1, 1, days);
     if (*scanner->at == 'W' || *scanner->at == 'Q')
@@ -156,7 +157,7 @@ scan_date(struct scanner *scanner, int64_t *days)
         return false;
     if (!scan_digits(scanner, 2, &unit))
         return false;
-    bool has_day = dashes ? accept(scanner, '-') : count == 4;
+    bool has_day = dashes ? scan_char(scanner, '-') : count == 4;
     if (has_day && !scan_digits(scanner, 2, &day))
         return false;
     return date_of_month(year, unit, day, days);
@@ -168,10 +169,10 @@ scan_time(struct scanner *scanner, int64_t *nanoseconds)
     int64_t hour, minute = 0, second = 0, fraction = 0;
     if (!scan_digits(scanner, 2, &hour))
         return false;
-    bool colons = accept(scanner, ':');
+    bool colons = scan_char(scanner, ':');
     if ((colons || digit_count(scanner) > 0) && !scan_digits(scanner, 2, &minute))
         return false;
-    bool has_second = colons ? accept(scanner, ':') : digit_count(scanner) > 0;
+    bool has_second = colons ? scan_char(scanner, ':') : digit_count(scanner) > 0;
     if (has_second && (!scan_digits(scanner, 2, &second) || !scan_fraction(scanner, &fraction)))
         return false;
     if (hour > 23 || minute > 59 || second > 59)
@@ -186,17 +187,17 @@ scan_offset(struct scanner *scanner, int32_t *offset)
 {
     int64_t hour, minute = 0, second = 0;
     *offset = 0;
-    if (accept(scanner, 'Z') || accept(scanner, 'z'))
+    if (scan_char(scanner, 'Z') || scan_char(scanner, 'z'))
         return true;
-    bool negative = accept(scanner, '-');
-    if (!negative && !accept(scanner, '+'))
+    bool negative = scan_char(scanner, '-');
+    if (!negative && !scan_char(scanner, '+'))
         return false;
     if (!scan_digits(scanner, 2, &hour))
         return false;
-    bool colons = accept(scanner, ':');
+    bool colons = scan_char(scanner, ':');
     if ((colons || digit_count(scanner) > 0) && !scan_digits(scanner, 2, &minute))
         return false;
-    bool has_second = colons ? accept(scanner, ':') : digit_count(scanner) > 0;
+    bool has_second = colons ? scan_char(scanner, ':') : digit_count(scanner) > 0;
     if (has_second && !scan_digits(scanner, 2, &second))
         return false;
     int64_t total = hour * 3600 + minute * 60 + second;
@@ -232,7 +233,8 @@ temporal_parse_zone(struct text text, int32_t *offset, struct text *name, struct
         return 0;
     }
     if (!zone_name_is_valid(text)) {
-        *reason = TEXT("a time zone is an offset such as '+01:00', or 'Z', or a name such as 'Europe/Stockholm'");
+        *reason = TEXT("a time zone is an offset such as '+01:00', or 'Z', or a name such as "
+                       "'Europe/Stockholm'");
         return ERR(ARGUMENT);
     }
     *name = text;
@@ -244,27 +246,33 @@ static bool
 scan_zone(struct scanner *scanner, struct temporal_parts *parts)
 {
     bool has_offset = scan_offset(scanner, &parts->offset_seconds);
-    if (!accept(scanner, '['))
+    if (!scan_char(scanner, '['))
         return has_offset;
     const char *start = scanner->at;
     while (scanner->at < scanner->end && *scanner->at != ']')
         scanner->at++;
     parts->zone = (struct text){start, (size_t)(scanner->at - start)};
-    return accept(scanner, ']') && zone_name_is_valid(parts->zone);
+    return scan_char(scanner, ']') && zone_name_is_valid(parts->zone);
 }
 
 err_t
 temporal_parse(
-    struct arena *arena, struct zone_source *zones, enum value_type type, struct text text, struct value *out,
+    struct arena *arena,
+    struct zone_source *zones,
+    enum value_type type,
+    struct text text,
+    struct value *out,
     struct text *reason)
 {
     struct scanner scanner = {text.data, text.data + text.size};
     struct temporal_parts parts = {.has_date = true, .has_time = true};
-    bool wants_date = type == VALUE_DATE || type == VALUE_LOCAL_DATE_TIME || type == VALUE_DATE_TIME;
-    bool wants_time = type != VALUE_DATE, wants_zone = type == VALUE_TIME || type == VALUE_DATE_TIME;
+    bool wants_date = type == VALUE_DATE || type == VALUE_LOCAL_DATE_TIME ||
+                      type == VALUE_DATE_TIME;
+    bool wants_time = type != VALUE_DATE,
+         wants_zone = type == VALUE_TIME || type == VALUE_DATE_TIME;
     bool good = !wants_date || scan_date(&scanner, &parts.days);
     if (good && wants_date && wants_time && scanner.at < scanner.end)
-        good = accept(&scanner, 'T') && scan_time(&scanner, &parts.nanoseconds);
+        good = scan_char(&scanner, 'T') && scan_time(&scanner, &parts.nanoseconds);
     else if (good && wants_time && !wants_date)
         good = scan_time(&scanner, &parts.nanoseconds);
     if (good && wants_zone && scanner.at < scanner.end) {
@@ -276,8 +284,10 @@ temporal_parse(
             [VALUE_DATE] = "the text is not a date such as '2015-07-21'",
             [VALUE_LOCAL_TIME] = "the text is not a local time such as '21:40:32.142'",
             [VALUE_TIME] = "the text is not a time such as '21:40:32.142+01:00'",
-            [VALUE_LOCAL_DATE_TIME] = "the text is not a local date and time such as '2015-07-21T21:40:32.142'",
-            [VALUE_DATE_TIME] = "the text is not a date and time such as '2015-07-21T21:40:32.142+01:00'",
+            [VALUE_LOCAL_DATE_TIME] =
+                "the text is not a local date and time such as '2015-07-21T21:40:32.142'",
+            [VALUE_DATE_TIME] =
+                "the text is not a date and time such as '2015-07-21T21:40:32.142+01:00'",
         };
         *reason = text_of(words[type]);
         return ERR(ARGUMENT);

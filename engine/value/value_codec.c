@@ -45,7 +45,7 @@ static void write_value(struct writer *writer, struct value value);
 static uint64_t
 zigzag(int64_t value)
 {
-    return ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
+    return ((uint64_t)value << 1) ^ (value < 0 ? UINT64_MAX : 0);
 }
 
 static int64_t
@@ -125,7 +125,8 @@ write_node(struct writer *writer, struct value value)
 static void
 write_rel(struct writer *writer, const struct value_rel *rel)
 {
-    write_word(writer, rel->hydrated ? ENCODED_RELATIONSHIP_HYDRATED : VALUE_RELATIONSHIP, rel->id.id);
+    write_word(
+        writer, rel->hydrated ? ENCODED_RELATIONSHIP_HYDRATED : VALUE_RELATIONSHIP, rel->id.id);
     write_byte(writer, rel->deleted);
     write_number(writer, rel->start.id);
     write_number(writer, rel->end.id);
@@ -291,7 +292,7 @@ read_number(struct reader *reader, uint64_t *out)
 {
     *out = 0;
     for (uint32_t shift = 0; shift < 64; shift += 7) {
-        uint32_t byte;
+        uint32_t byte = 0;
         err_t err = read_byte(reader, &byte);
         if (err)
             return err;
@@ -395,8 +396,8 @@ read_node(struct reader *reader, uint64_t id, struct value *out)
     if (!node)
         return ERR(MEMORY_QUERY);
     node->id.id = id;
-    uint32_t deleted;
-    uint64_t label_count;
+    uint32_t deleted = 0;
+    uint64_t label_count = 0;
     err_t err = read_byte(reader, &deleted);
     if (!err)
         err = read_number(reader, &label_count);
@@ -601,7 +602,7 @@ read_pointed(struct reader *reader, uint32_t type, uint64_t word, struct value *
             return ERR(REQUEST_FORMAT);
         err_t err = type == ENCODED_NODE_HYDRATED ? read_node(reader, word, out)
                     : type == VALUE_PATH          ? read_path(reader, word, out)
-                                                  : read_rel(reader, word, type != VALUE_RELATIONSHIP, out);
+                                         : read_rel(reader, word, type != VALUE_RELATIONSHIP, out);
         reader->depth--;
         return err;
     }
@@ -619,7 +620,7 @@ read_pointed(struct reader *reader, uint32_t type, uint64_t word, struct value *
 static err_t
 read_value(struct reader *reader, struct value *out)
 {
-    uint32_t tag;
+    uint32_t tag = 0;
     err_t err = read_byte(reader, &tag);
     if (err)
         return err;

@@ -16,6 +16,7 @@ uint8_t *value_encode(struct value value, uint8_t *out);
 /* Reads one value from *cursor and moves it behind it. Strings and bytes are lent: they point into the
  * input; everything else is in the arena. ERR(REQUEST_FORMAT) when the bytes are no value,
  * ERR(MEMORY_QUERY) when the arena is full. */
-err_t value_decode(struct arena *arena, const uint8_t **cursor, const uint8_t *end, struct value *out);
+err_t
+value_decode(struct arena *arena, const uint8_t **cursor, const uint8_t *end, struct value *out);
 
 #endif

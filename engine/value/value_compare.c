@@ -16,6 +16,9 @@
 
 #include "base/hash.h"
 
+/* 2^63, the first float above all integers. */
+static const double integer_limit = 9223372036854775808.0;
+
 static int
 order_word(uint64_t a, uint64_t b)
 {
@@ -41,9 +44,9 @@ order_real(double a, double b)
 static int
 order_integer_real(int64_t a, double b)
 {
-    if (isnan(b) || b >= 0x1p63)
+    if (isnan(b) || b >= integer_limit)
         return -1;
-    if (b < -0x1p63)
+    if (b < -integer_limit)
         return 1;
     int64_t whole = (int64_t)b;
     if (a != whole)
@@ -56,14 +59,17 @@ static int
 order_number(struct value a, struct value b)
 {
     if (a.type == VALUE_INTEGER)
-        return b.type == VALUE_INTEGER ? order_integer(a.integer, b.integer) : order_integer_real(a.integer, b.real);
-    return b.type == VALUE_FLOAT ? order_real(a.real, b.real) : -order_integer_real(b.integer, a.real);
+        return b.type == VALUE_INTEGER ? order_integer(a.integer, b.integer)
+                                       : order_integer_real(a.integer, b.real);
+    return b.type == VALUE_FLOAT ? order_real(a.real, b.real)
+                                 : -order_integer_real(b.integer, a.real);
 }
 
 static int
 order_bytes(struct value a, struct value b)
 {
-    return text_compare((struct text){(const char *)a.bytes, a.size}, (struct text){(const char *)b.bytes, b.size});
+    return text_compare(
+        (struct text){(const char *)a.bytes, a.size}, (struct text){(const char *)b.bytes, b.size});
 }
 
 /* By instant, then from west to east, then by name of the zone. */
@@ -171,17 +177,19 @@ order_path(const struct value_path *a, const struct value_path *b)
     for (uint32_t i = 0; !order && i < common; i++) {
         order = order_word(a->rels[i].rel->id.id, b->rels[i].rel->id.id);
         if (!order)
-            order = order_word(value_node_id(a->nodes[i + 1]).id, value_node_id(b->nodes[i + 1]).id);
+            order = order_word(
+                value_node_id(a->nodes[i + 1]).id, value_node_id(b->nodes[i + 1]).id);
     }
     return order ? order : order_word(a->rel_count, b->rel_count);
 }
 
 /* The place of each type in the global order. Integers and floats share one. */
 static const uint8_t type_rank[VALUE_TYPE_COUNT] = {
-    [VALUE_MAP] = 1, [VALUE_NODE] = 2, [VALUE_RELATIONSHIP] = 3, [VALUE_LIST] = 4, [VALUE_PATH] = 5,
-    [VALUE_DATE_TIME] = 6, [VALUE_LOCAL_DATE_TIME] = 7, [VALUE_DATE] = 8, [VALUE_TIME] = 9, [VALUE_LOCAL_TIME] = 10,
-    [VALUE_DURATION] = 11, [VALUE_POINT] = 12, [VALUE_BYTES] = 13, [VALUE_STRING] = 14, [VALUE_BOOLEAN] = 15,
-    [VALUE_INTEGER] = 16, [VALUE_FLOAT] = 16, [VALUE_NULL] = 17,
+    [VALUE_MAP] = 1,    [VALUE_NODE] = 2,        [VALUE_RELATIONSHIP] = 3,    [VALUE_LIST] = 4,
+    [VALUE_PATH] = 5,   [VALUE_DATE_TIME] = 6,   [VALUE_LOCAL_DATE_TIME] = 7, [VALUE_DATE] = 8,
+    [VALUE_TIME] = 9,   [VALUE_LOCAL_TIME] = 10, [VALUE_DURATION] = 11,       [VALUE_POINT] = 12,
+    [VALUE_BYTES] = 13, [VALUE_STRING] = 14,     [VALUE_BOOLEAN] = 15,        [VALUE_INTEGER] = 16,
+    [VALUE_FLOAT] = 16, [VALUE_NULL] = 17,
 };
 
 int
@@ -219,7 +227,8 @@ value_order(struct value a, struct value b)
     case VALUE_TIME:
         return order_time(a, b);
     case VALUE_LOCAL_DATE_TIME:
-        return a.integer != b.integer ? order_integer(a.integer, b.integer) : order_word(a.size, b.size);
+        return a.integer != b.integer ? order_integer(a.integer, b.integer)
+                                      : order_word(a.size, b.size);
     case VALUE_DATE_TIME:
         return order_date_time(a.date_time, b.date_time);
     case VALUE_DURATION:
@@ -281,7 +290,8 @@ equal_map(struct value a, struct value b)
 static bool
 equal_point(const struct value_point *a, const struct value_point *b)
 {
-    return a->srid == b->srid && a->x == b->x && a->y == b->y && (a->dimensions < 3 || a->z == b->z);
+    return a->srid == b->srid && a->x == b->x && a->y == b->y &&
+           (a->dimensions < 3 || a->z == b->z);
 }
 
 enum trit
@@ -290,7 +300,8 @@ value_equal(struct value a, struct value b)
     if (a.type == VALUE_NULL || b.type == VALUE_NULL)
         return TRIT_NULL;
     if (value_is_number(a) && value_is_number(b))
-        return !value_is_nan(a) && !value_is_nan(b) && order_number(a, b) == 0 ? TRIT_TRUE : TRIT_FALSE;
+        return !value_is_nan(a) && !value_is_nan(b) && order_number(a, b) == 0 ? TRIT_TRUE
+                                                                               : TRIT_FALSE;
     if (a.type != b.type)
         return TRIT_FALSE;
     if (a.type == VALUE_STRING)
@@ -366,7 +377,7 @@ hash_real(double real, uint64_t seed)
 {
     if (isnan(real))
         return hash_word(seed ^ UINT64_C(0x7ff8000000000000));
-    if (real >= -0x1p63 && real < 0x1p63 && (double)(int64_t)real == real)
+    if (real >= -integer_limit && real < integer_limit && (double)(int64_t)real == real)
         return hash_word(seed ^ (uint64_t)(int64_t)real);
     uint64_t bits;
     memcpy(&bits, &real, sizeof(bits));
@@ -393,7 +404,8 @@ hash_pointed(struct value value, uint64_t seed)
     } else if (value.type == VALUE_MAP) {
         /* A sum, since the order of the keys does not matter. */
         for (uint32_t i = 0; i < value.size; i++)
-            hash += value_hash(value.map[i].value, hash_bytes(value.map[i].key.data, value.map[i].key.size, seed));
+            hash += value_hash(
+                value.map[i].value, hash_bytes(value.map[i].key.data, value.map[i].key.size, seed));
     } else if (value.type == VALUE_DATE_TIME) {
         const struct value_date_time *time = value.date_time;
         hash = hash_word(hash_word(seed ^ (uint64_t)time->seconds) ^ time->nanoseconds);
@@ -422,7 +434,8 @@ value_hash(struct value value, uint64_t seed)
     case VALUE_NULL:
         return hash_word(seed ^ UINT64_C(0x9e3779b97f4a7c15));
     case VALUE_BOOLEAN:
-        return hash_word(seed ^ (value.boolean ? UINT64_C(0xa0761d6478bd642f) : UINT64_C(0xe7037ed1a0b428db)));
+        return hash_word(
+            seed ^ (value.boolean ? UINT64_C(0xa0761d6478bd642f) : UINT64_C(0xe7037ed1a0b428db)));
     case VALUE_INTEGER:
         return hash_word(seed ^ (uint64_t)value.integer);
     case VALUE_FLOAT:

@@ -4,9 +4,13 @@
 #include "engine/value/value_ops.h"
 #include "shards/store/operation.h"
 
-static err_t copy_items(struct arena *arena, const struct value *items, uint32_t count, const struct value **out);
+static err_t copy_items(
+    struct arena *arena, const struct value *items, uint32_t count, const struct value **out);
 static err_t copy_entries(
-    struct arena *arena, const struct map_entry *entries, uint32_t count, const struct map_entry **out);
+    struct arena *arena,
+    const struct map_entry *entries,
+    uint32_t count,
+    const struct map_entry **out);
 
 static err_t
 copy_text(struct arena *arena, struct text text, struct text *out)
@@ -149,7 +153,11 @@ copy_items(struct arena *arena, const struct value *items, uint32_t count, const
 }
 
 static err_t
-copy_entries(struct arena *arena, const struct map_entry *entries, uint32_t count, const struct map_entry **out)
+copy_entries(
+    struct arena *arena,
+    const struct map_entry *entries,
+    uint32_t count,
+    const struct map_entry **out)
 {
     struct map_entry *copy = arena_zeroed(arena, (count + UINT64_C(1)) * sizeof(*copy));
     if (!copy)
@@ -282,11 +290,24 @@ value_storable_form(struct arena *arena, struct value value, struct value *out)
 }
 
 static const char *const type_names[VALUE_TYPE_COUNT] = {
-    [VALUE_NULL] = "NULL", [VALUE_BOOLEAN] = "BOOLEAN", [VALUE_INTEGER] = "INTEGER", [VALUE_FLOAT] = "FLOAT",
-    [VALUE_STRING] = "STRING", [VALUE_BYTES] = "BYTES", [VALUE_LIST] = "LIST", [VALUE_MAP] = "MAP",
-    [VALUE_NODE] = "NODE", [VALUE_RELATIONSHIP] = "RELATIONSHIP", [VALUE_PATH] = "PATH", [VALUE_DATE] = "DATE",
-    [VALUE_LOCAL_TIME] = "LOCAL TIME", [VALUE_TIME] = "ZONED TIME", [VALUE_LOCAL_DATE_TIME] = "LOCAL DATETIME",
-    [VALUE_DATE_TIME] = "ZONED DATETIME", [VALUE_DURATION] = "DURATION", [VALUE_POINT] = "POINT",
+    [VALUE_NULL] = "NULL",
+    [VALUE_BOOLEAN] = "BOOLEAN",
+    [VALUE_INTEGER] = "INTEGER",
+    [VALUE_FLOAT] = "FLOAT",
+    [VALUE_STRING] = "STRING",
+    [VALUE_BYTES] = "BYTES",
+    [VALUE_LIST] = "LIST",
+    [VALUE_MAP] = "MAP",
+    [VALUE_NODE] = "NODE",
+    [VALUE_RELATIONSHIP] = "RELATIONSHIP",
+    [VALUE_PATH] = "PATH",
+    [VALUE_DATE] = "DATE",
+    [VALUE_LOCAL_TIME] = "LOCAL TIME",
+    [VALUE_TIME] = "ZONED TIME",
+    [VALUE_LOCAL_DATE_TIME] = "LOCAL DATETIME",
+    [VALUE_DATE_TIME] = "ZONED DATETIME",
+    [VALUE_DURATION] = "DURATION",
+    [VALUE_POINT] = "POINT",
 };
 
 const char *
@@ -298,9 +319,10 @@ value_type_name(struct value value)
 
 /* The order in which valueType() lists alternatives. */
 static const uint8_t type_listing[] = {
-    VALUE_BOOLEAN, VALUE_STRING, VALUE_INTEGER, VALUE_FLOAT, VALUE_DATE, VALUE_LOCAL_TIME, VALUE_TIME,
-    VALUE_LOCAL_DATE_TIME, VALUE_DATE_TIME, VALUE_DURATION, VALUE_POINT, VALUE_NODE, VALUE_RELATIONSHIP,
-    VALUE_MAP, VALUE_LIST, VALUE_PATH, VALUE_BYTES,
+    VALUE_BOOLEAN,    VALUE_STRING, VALUE_INTEGER,         VALUE_FLOAT,     VALUE_DATE,
+    VALUE_LOCAL_TIME, VALUE_TIME,   VALUE_LOCAL_DATE_TIME, VALUE_DATE_TIME, VALUE_DURATION,
+    VALUE_POINT,      VALUE_NODE,   VALUE_RELATIONSHIP,    VALUE_MAP,       VALUE_LIST,
+    VALUE_PATH,       VALUE_BYTES,
 };
 
 /* The type that covers all items: each type of item once, lists among them merged into LIST<ANY>. */
@@ -336,7 +358,8 @@ value_type_text(struct arena *arena, struct value value)
             print_item_types(&builder, value);
         builder_printf(&builder, "> NOT NULL");
     } else {
-        builder_printf(&builder, "%s%s", value_type_name(value), value.type == VALUE_NULL ? "" : " NOT NULL");
+        builder_printf(
+            &builder, "%s%s", value_type_name(value), value.type == VALUE_NULL ? "" : " NOT NULL");
     }
     return builder_text(&builder);
 }

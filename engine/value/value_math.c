@@ -14,9 +14,9 @@ concatenate_strings(struct arena *arena, struct text a, struct text b, struct va
     char *data = arena_allocate(arena, a.size + b.size + 1);
     if (!data)
         return ERR(MEMORY_QUERY);
-    if (a.size)
+    if (a.size && a.data)
         memcpy(data, a.data, a.size);
-    if (b.size)
+    if (b.size && b.data)
         memcpy(data + a.size, b.data, b.size);
     *out = value_string((struct text){data, a.size + b.size});
     return 0;
@@ -24,7 +24,11 @@ concatenate_strings(struct arena *arena, struct text a, struct text b, struct va
 
 static err_t
 concatenate_lists(
-    struct arena *arena, const struct value *a, uint32_t a_count, const struct value *b, uint32_t b_count,
+    struct arena *arena,
+    const struct value *a,
+    uint32_t a_count,
+    const struct value *b,
+    uint32_t b_count,
     struct value *out)
 {
     uint64_t count = (uint64_t)a_count + b_count;
@@ -45,7 +49,8 @@ add_list(struct arena *arena, struct value a, struct value b, struct value *out)
 {
     bool a_is_list = a.type == VALUE_LIST, b_is_list = b.type == VALUE_LIST;
     return concatenate_lists(
-        arena, a_is_list ? a.list : &a, a_is_list ? a.size : 1, b_is_list ? b.list : &b, b_is_list ? b.size : 1, out);
+        arena, a_is_list ? a.list : &a, a_is_list ? a.size : 1, b_is_list ? b.list : &b,
+        b_is_list ? b.size : 1, out);
 }
 
 /* A string and a scalar: the scalar as toString() writes it. */
@@ -60,7 +65,12 @@ add_string(struct arena *arena, struct value a, struct value b, struct value *ou
 }
 
 err_t
-value_add(struct arena *arena, struct zone_source *zones, struct value a, struct value b, struct value *out)
+value_add(
+    struct arena *arena,
+    struct zone_source *zones,
+    struct value a,
+    struct value b,
+    struct value *out)
 {
     *out = value_null();
     if (a.type == VALUE_NULL || b.type == VALUE_NULL)
@@ -87,7 +97,12 @@ value_add(struct arena *arena, struct zone_source *zones, struct value a, struct
 }
 
 err_t
-value_subtract(struct arena *arena, struct zone_source *zones, struct value a, struct value b, struct value *out)
+value_subtract(
+    struct arena *arena,
+    struct zone_source *zones,
+    struct value a,
+    struct value b,
+    struct value *out)
 {
     *out = value_null();
     if (a.type == VALUE_NULL || b.type == VALUE_NULL)

@@ -47,7 +47,8 @@ const char *value_type_name(struct value value);
 struct text value_type_text(struct arena *arena, struct value value);
 
 /* Lookup in a map's entries; NULL when there is no such key. */
-const struct value *value_map_lookup(const struct map_entry *entries, uint32_t entry_count, struct text key);
+const struct value *
+value_map_lookup(const struct map_entry *entries, uint32_t entry_count, struct text key);
 
 /* The value as a Cypher literal, or as close as there is (entities, paths). data NULL: no memory. */
 struct text value_print(struct arena *arena, struct value value);
@@ -68,8 +69,18 @@ uint32_t value_float_digits(double real, char digits[20], int *exponent);
 
 /* Arithmetic. Null operands give null. ERR(TYPE), ERR(ARITHMETIC), ERR(DIVISION_BY_ZERO), ERR(LIMIT),
  * ERR(MEMORY_QUERY). Zones are needed to add a duration to a date-time with a named zone. */
-err_t value_add(struct arena *arena, struct zone_source *zones, struct value a, struct value b, struct value *out);
-err_t value_subtract(struct arena *arena, struct zone_source *zones, struct value a, struct value b, struct value *out);
+err_t value_add(
+    struct arena *arena,
+    struct zone_source *zones,
+    struct value a,
+    struct value b,
+    struct value *out);
+err_t value_subtract(
+    struct arena *arena,
+    struct zone_source *zones,
+    struct value a,
+    struct value b,
+    struct value *out);
 err_t value_multiply(struct arena *arena, struct value a, struct value b, struct value *out);
 err_t value_divide(struct arena *arena, struct value a, struct value b, struct value *out);
 err_t value_modulo(struct arena *arena, struct value a, struct value b, struct value *out);

@@ -27,7 +27,7 @@ value_float_digits(double real, char digits[20], int *exponent)
     for (; *at != 'e'; at++)
         if (*at != '.')
             digits[count++] = *at;
-    *exponent = atoi(at + 1);
+    *exponent = (int)strtol(at + 1, NULL, 10);
     while (count > 1 && digits[count - 1] == '0')
         count--;
     return count;
@@ -61,7 +61,9 @@ print_plain(const char *digits, uint32_t count, int exponent, char *out)
 uint32_t
 value_print_float(double real, char *out)
 {
-    struct text special = isnan(real) ? TEXT("NaN") : real > 0 ? TEXT("Infinity") : TEXT("-Infinity");
+    struct text special = isnan(real) ? TEXT("NaN")
+                          : real > 0  ? TEXT("Infinity")
+                                      : TEXT("-Infinity");
     if (!isfinite(real)) {
         memcpy(out, special.data, special.size);
         return (uint32_t)special.size;
@@ -69,8 +71,8 @@ value_print_float(double real, char *out)
     uint32_t size = 0;
     if (signbit(real))
         out[size++] = '-';
-    char digits[20];
-    int exponent;
+    char digits[20] = "0";
+    int exponent = 0;
     uint32_t count = value_float_digits(fabs(real), digits, &exponent);
     if (exponent >= -3 && exponent < 7)
         return size + print_plain(digits, count, exponent, out + size);
@@ -122,7 +124,8 @@ print_name(struct builder *builder, struct text name)
     bool plain = name.size > 0 && !(name.data[0] >= '0' && name.data[0] <= '9');
     for (size_t i = 0; i < name.size; i++) {
         char c = name.data[i];
-        plain &= (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+        plain &= (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                 c == '_';
     }
     if (plain) {
         builder_add(builder, name);
@@ -223,8 +226,9 @@ print_bytes(struct builder *builder, struct value bytes)
 }
 
 static const char *const temporal_names[VALUE_TYPE_COUNT] = {
-    [VALUE_DATE] = "date", [VALUE_LOCAL_TIME] = "localtime", [VALUE_TIME] = "time",
-    [VALUE_LOCAL_DATE_TIME] = "localdatetime", [VALUE_DATE_TIME] = "datetime", [VALUE_DURATION] = "duration",
+    [VALUE_DATE] = "date",          [VALUE_LOCAL_TIME] = "localtime",
+    [VALUE_TIME] = "time",          [VALUE_LOCAL_DATE_TIME] = "localdatetime",
+    [VALUE_DATE_TIME] = "datetime", [VALUE_DURATION] = "duration",
 };
 
 static void

@@ -29,7 +29,8 @@ big_endian(const char *data)
 static bool
 tzif_header(struct text data, size_t at, struct tzif_counts *counts, char *version)
 {
-    if (at > data.size || data.size - at < TZIF_HEADER_SIZE || memcmp(data.data + at, "TZif", 4) != 0)
+    if (at > data.size || data.size - at < TZIF_HEADER_SIZE ||
+        memcmp(data.data + at, "TZif", 4) != 0)
         return false;
     const char *header = data.data + at;
     *version = header[4];
@@ -43,8 +44,9 @@ tzif_header(struct text data, size_t at, struct tzif_counts *counts, char *versi
 static uint64_t
 tzif_block_size(const struct tzif_counts *counts, uint32_t time_size)
 {
-    return (uint64_t)counts->time * (time_size + 1) + (uint64_t)counts->type * 6 + counts->character +
-           (uint64_t)counts->leap * (time_size + 4) + counts->is_standard + counts->is_utc;
+    return (uint64_t)counts->time * (time_size + 1) + (uint64_t)counts->type * 6 +
+           counts->character + (uint64_t)counts->leap * (time_size + 4) + counts->is_standard +
+           counts->is_utc;
 }
 
 /* --- POSIX TZ rules --- */
@@ -124,7 +126,8 @@ rule_date(struct rule_reader *reader)
         date.week = rule_number(reader);
         reader->failed |= !rule_accept(reader, '.');
         date.day = rule_number(reader);
-        reader->failed |= date.month < 1 || date.month > 12 || date.week < 1 || date.week > 5 || date.day > 6;
+        reader->failed |= date.month < 1 || date.month > 12 || date.week < 1 || date.week > 5 ||
+                          date.day > 6;
     } else {
         if (rule_accept(reader, 'J'))
             date.kind = 'J';
@@ -237,7 +240,8 @@ tzif_offset_at(struct text data, int64_t utc_seconds, int32_t *offset_seconds)
     if (passed == counts.time && time_size == 8 && footer.size > 2) {
         if (footer.data[0] != '\n' || footer.data[footer.size - 1] != '\n')
             return ERR(REQUEST_FORMAT);
-        err_t err = rule_offset_at((struct text){footer.data + 1, footer.size - 2}, utc_seconds, offset_seconds);
+        err_t err = rule_offset_at(
+            (struct text){footer.data + 1, footer.size - 2}, utc_seconds, offset_seconds);
         if (err)
             return err;
     } else {
@@ -254,7 +258,8 @@ tzif_offset_at(struct text data, int64_t utc_seconds, int32_t *offset_seconds)
 bool
 zone_is_utc(struct text name)
 {
-    static const char *const names[] = {"Z", "UTC", "GMT", "UT", "Etc/UTC", "Etc/GMT", "Etc/UCT", "UCT", "Zulu"};
+    static const char *const names[] = {"Z",       "UTC",     "GMT", "UT",  "Etc/UTC",
+                                        "Etc/GMT", "Etc/UCT", "UCT", "Zulu"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (text_equal(name, text_of(names[i])))
             return true;
@@ -262,7 +267,8 @@ zone_is_utc(struct text name)
 }
 
 err_t
-zone_offset_at(struct zone_source *source, struct text name, int64_t utc_seconds, int32_t *offset_seconds)
+zone_offset_at(
+    struct zone_source *source, struct text name, int64_t utc_seconds, int32_t *offset_seconds)
 {
     *offset_seconds = 0;
     if (zone_is_utc(name))
@@ -275,7 +281,11 @@ zone_offset_at(struct zone_source *source, struct text name, int64_t utc_seconds
 
 err_t
 zone_offset_local(
-    struct zone_source *source, struct text name, int64_t local_seconds, int32_t preferred, int32_t *offset_seconds)
+    struct zone_source *source,
+    struct text name,
+    int64_t local_seconds,
+    int32_t preferred,
+    int32_t *offset_seconds)
 {
     /* No zone changes its offset twice within two days around a moment, so the offset before and the one
      * after are the only candidates. */

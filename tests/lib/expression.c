@@ -22,7 +22,8 @@ static uint64_t
 next_random(void *argument)
 {
     struct expression_fixture *fixture = argument;
-    fixture->random_state = fixture->random_state * UINT64_C(6364136223846793005) + 1442695040888963407u;
+    fixture->random_state = fixture->random_state * UINT64_C(6364136223846793005) +
+                            1442695040888963407u;
     return fixture->random_state ^ fixture->random_state >> 29;
 }
 
@@ -87,7 +88,8 @@ static const struct expr *
 translate_map(struct scope *scope, const struct ast *node)
 {
     struct expr *expr = node_new(scope, node, EXPR_MAP, node->item_count);
-    struct text *keys = arena_zeroed(&scope->fixture->arena, (node->item_count + 1) * sizeof(*keys));
+    struct text *keys = arena_zeroed(
+        &scope->fixture->arena, (node->item_count + 1) * sizeof(*keys));
     for (uint32_t i = 0; i < node->item_count; i++) {
         keys[i] = node->items[i]->text;
         expr->children[i] = translate(scope, node->items[i]->entry.value);
@@ -100,7 +102,8 @@ static const struct expr *
 translate_projection(struct scope *scope, const struct ast *node)
 {
     struct expr *expr = node_new(scope, node, EXPR_MAP_PROJECTION, node->item_count + 1);
-    struct text *keys = arena_zeroed(&scope->fixture->arena, (node->item_count + 1) * sizeof(*keys));
+    struct text *keys = arena_zeroed(
+        &scope->fixture->arena, (node->item_count + 1) * sizeof(*keys));
     expr->children[0] = translate(scope, node->map_projection.subject);
     for (uint32_t i = 0; i < node->item_count; i++) {
         const struct ast *item = node->items[i];
@@ -118,8 +121,10 @@ static const struct expr *
 translate_call(struct scope *scope, const struct ast *node)
 {
     const struct function *function = function_lookup(node->text);
-    if (!function)
+    if (!function) {
         fail_msg("unknown function %.*s", TEXT_ARGS(node->text));
+        return NULL;
+    }
     assert_true(node->item_count >= function->arguments_min);
     assert_true(node->item_count <= function->arguments_max);
     struct expr *expr = node_new(scope, node, EXPR_CALL, node->item_count);
@@ -133,8 +138,9 @@ static const struct expr *
 translate_case(struct scope *scope, const struct ast *node)
 {
     uint32_t simple = node->case_.subject != NULL;
-    struct expr *expr =
-        node_new(scope, node, simple ? EXPR_CASE_SIMPLE : EXPR_CASE_SEARCHED, simple + node->item_count * 2 + 1);
+    struct expr *expr = node_new(
+        scope, node, simple ? EXPR_CASE_SIMPLE : EXPR_CASE_SEARCHED,
+        simple + node->item_count * 2 + 1);
     uint32_t at = 0;
     if (simple)
         expr->children[at++] = translate(scope, node->case_.subject);
@@ -182,7 +188,8 @@ translate_logic(struct scope *scope, const struct ast *node, enum expr_operator 
 {
     const struct expr *left = translate(scope, node->items[0]);
     for (uint32_t i = 1; i < node->item_count; i++)
-        left = expr_binary(&scope->fixture->arena, node->offset, op, left, translate(scope, node->items[i]));
+        left = expr_binary(
+            &scope->fixture->arena, node->offset, op, left, translate(scope, node->items[i]));
     return left;
 }
 
@@ -218,21 +225,38 @@ translate_operator(struct scope *scope, const struct ast *node)
         enum ast_kind kind;
         enum expr_operator op;
     } operators[] = {
-        {AST_NOT, OPERATOR_NOT}, {AST_NEGATE, OPERATOR_MINUS}, {AST_PLUS, OPERATOR_PLUS},
-        {AST_IS_NULL, OPERATOR_IS_NULL}, {AST_IS_NOT_NULL, OPERATOR_IS_NOT_NULL}, {AST_EQUAL, OPERATOR_EQUAL},
-        {AST_NOT_EQUAL, OPERATOR_NOT_EQUAL}, {AST_LESS, OPERATOR_LESS}, {AST_LESS_EQUAL, OPERATOR_LESS_EQUAL},
-        {AST_GREATER, OPERATOR_GREATER}, {AST_GREATER_EQUAL, OPERATOR_GREATER_EQUAL}, {AST_ADD, OPERATOR_ADD},
-        {AST_SUBTRACT, OPERATOR_SUBTRACT}, {AST_MULTIPLY, OPERATOR_MULTIPLY}, {AST_DIVIDE, OPERATOR_DIVIDE},
-        {AST_MODULO, OPERATOR_MODULO}, {AST_POWER, OPERATOR_POWER}, {AST_CONCATENATE, OPERATOR_CONCATENATE},
-        {AST_IN, OPERATOR_IN}, {AST_STARTS_WITH, OPERATOR_STARTS_WITH}, {AST_ENDS_WITH, OPERATOR_ENDS_WITH},
-        {AST_CONTAINS, OPERATOR_CONTAINS}, {AST_MATCHES, OPERATOR_REGEX},
+        {AST_NOT, OPERATOR_NOT},
+        {AST_NEGATE, OPERATOR_MINUS},
+        {AST_PLUS, OPERATOR_PLUS},
+        {AST_IS_NULL, OPERATOR_IS_NULL},
+        {AST_IS_NOT_NULL, OPERATOR_IS_NOT_NULL},
+        {AST_EQUAL, OPERATOR_EQUAL},
+        {AST_NOT_EQUAL, OPERATOR_NOT_EQUAL},
+        {AST_LESS, OPERATOR_LESS},
+        {AST_LESS_EQUAL, OPERATOR_LESS_EQUAL},
+        {AST_GREATER, OPERATOR_GREATER},
+        {AST_GREATER_EQUAL, OPERATOR_GREATER_EQUAL},
+        {AST_ADD, OPERATOR_ADD},
+        {AST_SUBTRACT, OPERATOR_SUBTRACT},
+        {AST_MULTIPLY, OPERATOR_MULTIPLY},
+        {AST_DIVIDE, OPERATOR_DIVIDE},
+        {AST_MODULO, OPERATOR_MODULO},
+        {AST_POWER, OPERATOR_POWER},
+        {AST_CONCATENATE, OPERATOR_CONCATENATE},
+        {AST_IN, OPERATOR_IN},
+        {AST_STARTS_WITH, OPERATOR_STARTS_WITH},
+        {AST_ENDS_WITH, OPERATOR_ENDS_WITH},
+        {AST_CONTAINS, OPERATOR_CONTAINS},
+        {AST_MATCHES, OPERATOR_REGEX},
     };
     struct arena *arena = &scope->fixture->arena;
     for (size_t i = 0; i < sizeof(operators) / sizeof(operators[0]); i++) {
         if (operators[i].kind != node->kind)
             continue;
         const struct expr *left = translate(scope, node->slot[0]);
-        return node->slot[1] ? expr_binary(arena, node->offset, operators[i].op, left, translate(scope, node->slot[1]))
+        return node->slot[1] ? expr_binary(
+                                   arena, node->offset, operators[i].op, left,
+                                   translate(scope, node->slot[1]))
                              : expr_unary(arena, node->offset, operators[i].op, left);
     }
     fail_msg("no translation of %s", ast_kind_name((enum ast_kind)node->kind));
@@ -259,7 +283,8 @@ translate(struct scope *scope, const struct ast *node)
         return translate_projection(scope, node);
     case AST_PROPERTY:
         return expr_property(
-            &scope->fixture->arena, node->offset, translate(scope, node->property.subject), node->text);
+            &scope->fixture->arena, node->offset, translate(scope, node->property.subject),
+            node->text);
     case AST_INDEX:
     case AST_SLICE:
         return translate_access(scope, node);

@@ -28,6 +28,7 @@ const struct expr *expression_compile(struct expression_fixture *fixture, const 
 err_t expression_eval(struct expression_fixture *fixture, const char *text, struct value *out);
 /* Its value printed as a Cypher literal; "ERROR <code name>" when it failed. */
 const char *expression_result(struct expression_fixture *fixture, const char *text);
-#define assert_expression(fixture, text, printed) assert_string_equal(expression_result(fixture, text), printed)
+#define assert_expression(fixture, text, printed)                                                  \
+    assert_string_equal(expression_result(fixture, text), printed)
 
 #endif

@@ -83,12 +83,20 @@ static void
 equality_and_comparison(void **state)
 {
     struct expression_fixture *f = *state;
-    assert_expression(f, "[1 = 1.0, 1 = '1', null = null, 0.0/0.0 = 0.0/0.0]", "[true, false, null, false]");
-    assert_expression(f, "[[null] = [1], [1, 2] = [1], [[1], [2, 3]] = [[1], [null]]]", "[null, false, false]");
-    assert_expression(f, "[{k: null} = {k: null}, {} = {k: null}, {k: 1, l: null} = {k: null, l: 1}]", "[null, false, null]");
-    assert_expression(f, "[0.0/0.0 > 1, 0.0/0.0 <= 1, 0.0/0.0 <> 1, 0.0/0.0 > 'a']", "[false, false, true, null]");
-    assert_expression(f, "[1 < 'a', 'a' < 'b', false < true, [1, 0] >= [1], [1, null] >= [1], [1, 2] >= [1, null]]",
-                      "[null, true, true, true, true, null]");
+    assert_expression(
+        f, "[1 = 1.0, 1 = '1', null = null, 0.0/0.0 = 0.0/0.0]", "[true, false, null, false]");
+    assert_expression(
+        f, "[[null] = [1], [1, 2] = [1], [[1], [2, 3]] = [[1], [null]]]", "[null, false, false]");
+    assert_expression(
+        f, "[{k: null} = {k: null}, {} = {k: null}, {k: 1, l: null} = {k: null, l: 1}]",
+        "[null, false, null]");
+    assert_expression(
+        f, "[0.0/0.0 > 1, 0.0/0.0 <= 1, 0.0/0.0 <> 1, 0.0/0.0 > 'a']",
+        "[false, false, true, null]");
+    assert_expression(
+        f,
+        "[1 < 'a', 'a' < 'b', false < true, [1, 0] >= [1], [1, null] >= [1], [1, 2] >= [1, null]]",
+        "[null, true, true, true, true, null]");
     assert_expression(f, "[[1, 'a'] >= [1, null], [1, 2] >= [3, null]]", "[null, false]");
     assert_expression(f, "9007199254740993 = 9007199254740992.0", "false");
 }
@@ -97,10 +105,14 @@ static void
 in_is_three_valued(void **state)
 {
     struct expression_fixture *f = *state;
-    assert_expression(f, "[3 IN [1, null, 3], 4 IN [1, null, 3], 1 IN [], null IN [], null IN [1]]",
-                      "[true, null, false, false, null]");
-    assert_expression(f, "[[1, 2] IN [1, [1, 2, null]], [null] IN [null], [] IN [[]], [1, 2] IN [[null, 2], [1, 3]]]",
-                      "[false, null, true, null]");
+    assert_expression(
+        f, "[3 IN [1, null, 3], 4 IN [1, null, 3], 1 IN [], null IN [], null IN [1]]",
+        "[true, null, false, false, null]");
+    assert_expression(
+        f,
+        "[[1, 2] IN [1, [1, 2, null]], [null] IN [null], [] IN [[]], [1, 2] IN [[null, 2], [1, "
+        "3]]]",
+        "[false, null, true, null]");
     assert_expression(f, "1 IN 1", "ERROR TYPE");
 }
 
@@ -108,9 +120,11 @@ static void
 string_operators(void **state)
 {
     struct expression_fixture *f = *state;
-    assert_expression(f, "['abc' STARTS WITH 'ab', 'abc' ENDS WITH 'bc', 'abc' CONTAINS 'x', 'abc' CONTAINS '']",
-                      "[true, true, false, true]");
-    assert_expression(f, "['abc' STARTS WITH null, 1 CONTAINS 'a', 'a' ENDS WITH 1]", "[null, null, null]");
+    assert_expression(
+        f, "['abc' STARTS WITH 'ab', 'abc' ENDS WITH 'bc', 'abc' CONTAINS 'x', 'abc' CONTAINS '']",
+        "[true, true, false, true]");
+    assert_expression(
+        f, "['abc' STARTS WITH null, 1 CONTAINS 'a', 'a' ENDS WITH 1]", "[null, null, null]");
     assert_expression(f, "'a' || 'b'", "'ab'");
     assert_expression(f, "[1] || [2]", "[1, 2]");
     assert_expression(f, "'a' || 1", "ERROR TYPE");
@@ -120,8 +134,9 @@ static void
 regex_matches_whole_strings(void **state)
 {
     struct expression_fixture *f = *state;
-    assert_expression(f, "['abc' =~ 'a.c', 'xabc' =~ 'abc', 'ABC' =~ '(?i)abc', 'é' =~ '.', null =~ 'a']",
-                      "[true, false, true, true, null]");
+    assert_expression(
+        f, "['abc' =~ 'a.c', 'xabc' =~ 'abc', 'ABC' =~ '(?i)abc', 'é' =~ '.', null =~ 'a']",
+        "[true, false, true, true, null]");
     assert_expression(f, "'a' =~ '('", "ERROR ARGUMENT");
     assert_expression(f, "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab' =~ '(a+)+'", "ERROR LIMIT");
 }
@@ -130,13 +145,15 @@ static void
 access_to_lists_and_maps(void **state)
 {
     struct expression_fixture *f = *state;
-    assert_expression(f, "[[1, 2, 3][0], [1, 2, 3][-1], [1][5], {a: 1}['a'], {a: 1}.b, null.a, [1][null]]",
-                      "[1, 3, null, 1, null, null, null]");
+    assert_expression(
+        f, "[[1, 2, 3][0], [1, 2, 3][-1], [1][5], {a: 1}['a'], {a: 1}.b, null.a, [1][null]]",
+        "[1, 3, null, 1, null, null, null]");
     assert_expression(f, "[1][1.0]", "ERROR TYPE");
     assert_expression(f, "{a: 1}[0]", "ERROR TYPE");
     assert_expression(f, "(1).a", "ERROR TYPE");
-    assert_expression(f, "[[1, 2, 3][1..2], [1, 2, 3][-2..], [1, 2, 3][..-1], [1, 2][3..1], [1][null..]]",
-                      "[[2], [2, 3], [1, 2], [], null]");
+    assert_expression(
+        f, "[[1, 2, 3][1..2], [1, 2, 3][-2..], [1, 2, 3][..-1], [1, 2][3..1], [1][null..]]",
+        "[[2], [2, 3], [1, 2], [], null]");
 }
 
 static void
@@ -166,14 +183,26 @@ static void
 quantifiers_are_three_valued(void **state)
 {
     struct expression_fixture *f = *state;
-    assert_expression(f, "[all(x IN [1, null] WHERE x = 1), all(x IN [2, null] WHERE x = 1), all(x IN [] WHERE x = 1)]",
-                      "[null, false, true]");
-    assert_expression(f, "[any(x IN [1, null] WHERE x = 1), any(x IN [2, null] WHERE x = 1), any(x IN [] WHERE x = 1)]",
-                      "[true, null, false]");
-    assert_expression(f, "[none(x IN [1, null] WHERE x = 1), none(x IN [2, null] WHERE x = 1), none(x IN [2] WHERE x = 1)]",
-                      "[false, null, true]");
-    assert_expression(f, "[single(x IN [1, null] WHERE x = 1), single(x IN [1, 1, null] WHERE x = 1), single(x IN [1, 2] WHERE x = 1)]",
-                      "[null, false, true]");
+    assert_expression(
+        f,
+        "[all(x IN [1, null] WHERE x = 1), all(x IN [2, null] WHERE x = 1), all(x IN [] WHERE x = "
+        "1)]",
+        "[null, false, true]");
+    assert_expression(
+        f,
+        "[any(x IN [1, null] WHERE x = 1), any(x IN [2, null] WHERE x = 1), any(x IN [] WHERE x = "
+        "1)]",
+        "[true, null, false]");
+    assert_expression(
+        f,
+        "[none(x IN [1, null] WHERE x = 1), none(x IN [2, null] WHERE x = 1), none(x IN [2] WHERE "
+        "x = 1)]",
+        "[false, null, true]");
+    assert_expression(
+        f,
+        "[single(x IN [1, null] WHERE x = 1), single(x IN [1, 1, null] WHERE x = 1), single(x IN "
+        "[1, 2] WHERE x = 1)]",
+        "[null, false, true]");
 }
 
 static void
@@ -191,9 +220,11 @@ map_projections(void **state)
     struct column column = {.kind = COLUMN_VALUE, .values = &value};
     struct batch batch = {.row_count = 1, .column_count = 1, .columns = &column};
     struct value out;
-    const struct expr *expr = expression_compile(f, "n {.*, .missing, age: n.age + 1, x: [n.name]}");
+    const struct expr *expr = expression_compile(
+        f, "n {.*, .missing, age: n.age + 1, x: [n.name]}");
     assert_int_equal(expr_eval(expr, &f->context, &batch, 0, &out), 0);
-    assert_string_equal(value_print(&f->arena, out).data, "{name: 'Ann', age: 4, missing: null, x: ['Ann']}");
+    assert_string_equal(
+        value_print(&f->arena, out).data, "{name: 'Ann', age: 4, missing: null, x: ['Ann']}");
 }
 
 static void
@@ -243,7 +274,8 @@ static void
 constants_fold_but_not_their_errors(void **state)
 {
     struct expression_fixture *f = *state;
-    const struct expr *folded = expr_fold(&f->arena, expression_compile(f, "1 + 2 * toInteger('3')"), &f->context);
+    const struct expr *folded = expr_fold(
+        &f->arena, expression_compile(f, "1 + 2 * toInteger('3')"), &f->context);
     assert_int_equal(folded->kind, EXPR_LITERAL);
     assert_int_equal(folded->literal.integer, 7);
     folded = expr_fold(&f->arena, expression_compile(f, "1 / 0"), &f->context);
@@ -266,7 +298,8 @@ trees_print_as_cypher(void **state)
     const struct text columns[] = {TEXT("a"), TEXT("b")};
     f->column_names = names;
     f->column_count = 2;
-    const struct expr *expr = expression_compile(f, "a.x + 1 > 2 AND NOT b IN [1, 'q'] OR toUpper(a) IS NULL");
+    const struct expr *expr = expression_compile(
+        f, "a.x + 1 > 2 AND NOT b IN [1, 'q'] OR toUpper(a) IS NULL");
     assert_string_equal(
         expr_print(&f->arena, expr, columns).data,
         "(((a.x + 1) > 2) AND NOT (b IN [1, 'q'])) OR toUpper(a) IS NULL");
