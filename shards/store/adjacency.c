@@ -5,7 +5,7 @@
  *     walk   at snapshot 41: 3:[a] 3:b(delta) 3:[c] 7:[b] 7:[d(8) f]
  *
  * Inserts append to the tail of the delta; the tail is sorted into the rest when somebody reads in order,
- * or when a look-up finds it longer than TAIL_SCAN_MAX. Thus a transaction that hangs a million
+ * or when a look-up finds it long. Thus a transaction that hangs a million
  * relationships on one node pays one sort, not a million insertions into an array.
  *
  * Invariants
@@ -21,7 +21,9 @@
 #include "base/assert.h"
 #include "shards/store/stamp.h"
 
-enum { TAIL_SCAN_MAX = 64, DELTA_CAPACITY_FIRST = 4, SORT_SMALL = 16 };
+/* A tail grows with what is sorted, so that neither scanning it nor merging it dominates. */
+enum { TAIL_SCAN_MAX = 64, TAIL_SCAN_PART = 1024 };
+enum { DELTA_CAPACITY_FIRST = 4, SORT_SMALL = 16 };
 
 static inline int
 order(uint32_t type_a, uint64_t other_a, uint64_t number_a, uint32_t type_b, uint64_t other_b, uint64_t number_b)
@@ -392,7 +394,7 @@ delta_normalise(struct pool *pool, struct delta *delta)
 struct entry *
 delta_find(struct pool *pool, struct delta *delta, struct key key)
 {
-    if (delta->count - delta->sorted_count > TAIL_SCAN_MAX)
+    if (delta->count - delta->sorted_count > TAIL_SCAN_MAX + delta->sorted_count / TAIL_SCAN_PART)
         delta_normalise(pool, delta);
     for (uint32_t i = delta->count; i > delta->sorted_count; i--) {
         struct entry *entry = &delta->entries[i - 1];
@@ -404,6 +406,28 @@ delta_find(struct pool *pool, struct delta *delta, struct key key)
         return NULL;
     struct entry *entry = &delta->entries[at];
     return order(entry->type, entry->other, entry->number, key.type, key.other, key.number) == 0 ? entry : NULL;
+}
+
+bool
+list_has_other(struct pool *pool, uint64_t list, uint64_t other)
+{
+    const struct base *base = list_base(list);
+    struct delta *delta = list_delta(list);
+    struct key key = {.other = other};
+    for (uint64_t from = 0, run = 0; base && run < base->run_count; from += base->runs[run++].count) {
+        uint64_t to = from + base->runs[run].count, at = base_bound(base, from, to, other, 0);
+        if (at < to && base_other(base, at) == other)
+            return true;
+    }
+    if (!delta)
+        return false;
+    if (delta_find(pool, delta, key))
+        return true;
+    for (uint32_t i = delta->sorted_count; i < delta->count; i++)
+        if (delta->entries[i].other == other)
+            return true;
+    uint32_t at = delta_bound(delta, 0, key);
+    return at < delta->sorted_count && delta->entries[at].type == 0 && delta->entries[at].other == other;
 }
 
 err_t

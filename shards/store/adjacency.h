@@ -38,10 +38,12 @@ struct base {
 };
 static_assert(sizeof(struct base) == 8, "8 bytes per list");
 
+enum { ENTRY_AHEAD = 1 }; /* put in a group by a removal, before the population brought it (index.c) */
+
 struct entry {
     uint64_t other, number;
     uint32_t type;
-    uint32_t zero;
+    uint32_t flags;
     uint64_t created; /* stamp; STAMP_BASE: the entry is in the base, this one only says when it ends */
     uint64_t deleted; /* stamp; STAMP_NEVER */
 };
@@ -132,6 +134,8 @@ struct delta *list_delta_make(struct pool *pool, uint64_t *list, enum list_kind 
 /* The entry with this key, or NULL; the tail may be sorted. Valid until the next insert. */
 struct entry *delta_find(struct pool *pool, struct delta *delta, struct key key);
 bool base_has(const struct base *base, struct key key);
+/* Whether base or delta has an entry of type 0 for `other`, whoever sees it: for index groups. */
+bool list_has_other(struct pool *pool, uint64_t list, uint64_t other);
 /* Adds an entry whose key is not there yet. */
 err_t delta_insert(struct pool *pool, struct delta *delta, struct entry entry);
 void delta_remove(struct delta *delta, struct entry *entry);

@@ -281,6 +281,15 @@ index_at(const struct apply *apply, uint32_t position)
     return catalog ? catalog_index_at(catalog, position) : NULL;
 }
 
+/* A transaction that wrote here before it heard of an index does not maintain it: the population waits for
+ * its end and reads what it left. */
+static bool
+index_is_maintained(const struct apply *apply, const struct index_info *index)
+{
+    const struct store *store = apply->store;
+    return index->id >= store->index_since_count || apply->txn->sequence > store->index_since[index->id];
+}
+
 /* The property of a node with these labels goes from one value to another. */
 static err_t
 index_follow_property(struct apply *apply, uint64_t node, uint32_t label_set, uint32_t key, struct value from,
@@ -291,7 +300,7 @@ index_follow_property(struct apply *apply, uint64_t node, uint32_t label_set, ui
     if (values_index_equal(from, to))
         return 0;
     for (uint32_t i = 0; !err && (index = index_at(apply, i)); i++) {
-        if (index->key != key || !label_set_has(apply->store, label_set, index->label))
+        if (index->key != key || !index_is_maintained(apply, index) || !label_set_has(apply->store, label_set, index->label))
             continue;
         err = index_operation_add(apply, OPERATION_INDEX_REMOVE, index->id, node, from);
         if (!err)
@@ -310,9 +319,10 @@ index_follow_labels(struct apply *apply, uint64_t node, uint32_t from, uint32_t 
         bool had = label_set_has(apply->store, from, index->label), has = label_set_has(apply->store, to, index->label);
         if (had == has)
             continue;
+        /* Also for an index we do not maintain: whoever is changing the property maintains it by our labels. */
         err = cell_check(apply, ENTITY_NODE, index->key, node);
-        if (err)
-            return err;
+        if (err || !index_is_maintained(apply, index))
+            continue;
         struct value value = cell_read(apply->store, ENTITY_NODE, index->key, node, apply->view);
         err = index_operation_add(apply, has ? OPERATION_INDEX_ADD : OPERATION_INDEX_REMOVE, index->id, node, value);
     }
@@ -571,27 +581,39 @@ group_entry_find(struct apply *apply, const struct group *group, uint64_t node, 
     return true;
 }
 
-/* An index that is gone takes no entries any more: they are derived data and nobody will look. */
-static const struct index_info *
-index_alive(const struct store *store, uint32_t index)
+/* What this shard may do with entries of an index. One that is gone takes none any more: they are derived
+ * data and nobody will look. One this shard has not heard of yet takes them: another shard has, and its
+ * transactions maintain it already. */
+struct index_rules {
+    bool alive, populating, unique;
+};
+
+static struct index_rules
+index_rules(const struct store *store, uint32_t index)
 {
     const struct catalog *catalog = store->shard->catalog;
     const struct index_info *info = catalog ? catalog_index_by_id(catalog, index) : NULL;
-    return info && info->state != INDEX_DROPPED ? info : NULL;
+    if (!info)
+        return (struct index_rules){.alive = catalog != NULL, .populating = true};
+    return (struct index_rules){
+        .alive = info->state != INDEX_DROPPED,
+        .populating = info->state == INDEX_POPULATING,
+        .unique = info->unique,
+    };
 }
 
 static err_t
 index_add(struct apply *apply, const struct operation *operation)
 {
-    const struct index_info *info = index_alive(apply->store, operation->index);
-    if (!info || !value_is_indexable(operation->value))
+    struct index_rules rules = index_rules(apply->store, operation->index);
+    if (!rules.alive || !value_is_indexable(operation->value))
         return 0;
     struct group *group = group_make(apply->store, operation->index, operation->value);
     if (!group)
         return ERR(MEMORY_POOL);
     err_t err = 0;
     struct key key;
-    if (info->unique) {
+    if (rules.unique) {
         bool alive;
         uint64_t other;
         err = list_alive_check(apply, group->list, operation->node.id, &alive, &other);
@@ -601,7 +623,7 @@ index_add(struct apply *apply, const struct operation *operation)
         }
     }
     if (!err && !group_entry_find(apply, group, operation->node.id, &key)) {
-        key = (struct key){.other = operation->node.id, .number = apply->store->index_sequence++};
+        key = (struct key){.other = operation->node.id, .number = ++apply->store->index_sequence};
         err = entry_create(apply, &group->list, LIST_INDEX, (uint64_t)(uintptr_t)group, key);
     }
     if (err && !group->list)
@@ -609,16 +631,46 @@ index_add(struct apply *apply, const struct operation *operation)
     return err;
 }
 
+/* The population has not brought the entry yet: put it there ended, so that the population finds it. Should
+ * the transaction abort, it goes again, unless the population came by in the meantime. */
+static err_t
+index_remove_ahead(struct apply *apply, const struct operation *operation)
+{
+    struct store *store = apply->store;
+    struct group *group = group_make(store, operation->index, operation->value);
+    struct key key = {.other = operation->node.id};
+    if (!group)
+        return ERR(MEMORY_POOL);
+    struct delta *known = list_delta(group->list);
+    if (known && delta_find(&store->pool, known, key))
+        return 0;
+    struct intent *intent = intent_open(store, apply->txn);
+    struct delta *delta = list_delta_make(&store->pool, &group->list, LIST_INDEX, (uint64_t)(uintptr_t)group);
+    struct entry entry = {
+        .other = key.other, .flags = ENTRY_AHEAD, .created = STAMP_POPULATED, .deleted = apply->stamp};
+    err_t err = intent && delta ? delta_insert(&store->pool, delta, entry) : ERR(MEMORY_POOL);
+    if (delta)
+        dirty_add(store, &delta->dirty, DIRTY_LIST);
+    else if (!group->list)
+        group_destroy(store, group);
+    if (err)
+        return err;
+    *intent = (struct intent){.kind = INTENT_ENTRY_DELETE, .list = &group->list, .other = key.other};
+    intent_keep(apply->txn);
+    return 0;
+}
+
 static err_t
 index_remove(struct apply *apply, const struct operation *operation)
 {
     struct key key;
-    if (!index_alive(apply->store, operation->index) || !value_is_indexable(operation->value))
+    struct index_rules rules = index_rules(apply->store, operation->index);
+    if (!rules.alive || !value_is_indexable(operation->value))
         return 0;
     struct group *group = group_lookup(apply->store, operation->index, operation->value);
-    if (!group || !group_entry_find(apply, group, operation->node.id, &key))
-        return 0;
-    return entry_delete(apply, &group->list, LIST_INDEX, (uint64_t)(uintptr_t)group, key);
+    if (group && group_entry_find(apply, group, operation->node.id, &key))
+        return entry_delete(apply, &group->list, LIST_INDEX, (uint64_t)(uintptr_t)group, key);
+    return rules.populating ? index_remove_ahead(apply, operation) : 0;
 }
 
 /* --- */

@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "base/limits.h"
+#include "shards/store/catalog_flow.h"
 #include "shards/store/catalog_state.h"
 
 enum { NAMES_SIZE_MAX = 256 << 20, TOKEN_HEAD = 12, INDEX_HEAD = 20 };
@@ -32,6 +33,8 @@ catalog_create(struct shard *shard, struct catalog **out)
 void
 catalog_destroy(struct catalog *catalog)
 {
+    if (catalog->flow)
+        catalog_flow_destroy(catalog->flow);
     for (int kind = 0; kind < TOKEN_KIND_COUNT; kind++)
         pool_release(
             &catalog->pool, catalog->by_token[kind], sizeof(struct catalog_token *) * catalog->token_capacity[kind]);
@@ -310,4 +313,10 @@ catalog_apply(struct catalog *catalog, const uint8_t *bytes, size_t size)
         size -= used;
     }
     return 0;
+}
+
+err_t
+catalog_replay(struct catalog *catalog, const uint8_t *bytes, size_t size)
+{
+    return catalog_apply(catalog, bytes, size);
 }

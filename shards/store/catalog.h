@@ -21,6 +21,15 @@
 
 err_t catalog_create(struct shard *shard, struct catalog **out);
 void catalog_destroy(struct catalog *catalog);
+/* Recovery: a change as it stands in the log. ERR(STORAGE_DAMAGE), ERR(MEMORY_POOL). */
+err_t catalog_replay(struct catalog *catalog, const uint8_t *bytes, size_t size);
+/* In the program's `start`, after recovery, on each shard: registers the messages. Then, once the shards
+ * turn, all indexes are filled from the data (entries are not logged) and the catalog becomes ready
+ * everywhere; no query and no write may run before. `horizon` says below which timestamp nobody reads any
+ * more (txn_horizon); NULL: nobody reads. `ready` may be NULL; it is called once. */
+err_t catalog_start(struct shard *shard, uint64_t (*horizon)(struct shard *shard),
+                    void (*ready)(struct shard *shard, void *context), void *context);
+bool catalog_is_ready(const struct catalog *catalog);
 
 enum token_kind { TOKEN_LABEL, TOKEN_TYPE, TOKEN_KEY, TOKEN_KIND_COUNT };
 
@@ -70,7 +79,9 @@ struct catalog_request {
     uint64_t conflict_nodes[2]; /* ERR(CONSTRAINT): two nodes with the same value */
     void (*done)(struct catalog_request *request);
     void *context;
+    uint64_t id; /* the catalog's */
 };
+/* `done` never runs from inside. */
 void catalog_submit(struct shard *shard, struct catalog_request *request);
 
 #endif

@@ -93,10 +93,23 @@ entry_gone(void *context, const struct delta *delta, const struct entry *entry, 
         stored->end_partition = (uint16_t)((stored->end_partition & ~REL_VERSIONED) | REL_EXISTS);
 }
 
+/* While an index is populated, entries that ended must stay: they tell the population that they were
+ * there (index.c). */
+static bool
+group_is_populating(const struct store *store, const struct group *group)
+{
+    const struct catalog *catalog = store->shard->catalog;
+    const struct index_info *info = catalog ? catalog_index_by_id(catalog, group->index) : NULL;
+    return !info || info->state == INDEX_POPULATING; /* or one this shard has yet to hear of */
+}
+
 /* Collects a list; true when its delta is gone. `cost` is what it took. */
 static bool
 list_collect(struct store *store, struct delta *delta, uint64_t horizon, uint32_t *cost)
 {
+    struct group *group = delta->kind == LIST_INDEX ? (struct group *)(uintptr_t)delta->owner : NULL;
+    if (group && group_is_populating(store, group))
+        return false;
     uint32_t foldable = delta_foldable_count(delta, horizon);
     uint32_t base_count = delta->base ? delta->base->count : 0;
     *cost += delta->count / 16;
@@ -111,9 +124,7 @@ list_collect(struct store *store, struct delta *delta, uint64_t horizon, uint32_
     uint32_t count = delta->count;
     uint64_t *home = delta->home;
     uint64_t self = delta->kind == LIST_INDEX ? UINT64_MAX : delta->owner;
-    struct group *group = delta->kind == LIST_INDEX ? (struct group *)(uintptr_t)delta->owner : NULL;
-    bool was_queued = delta->dirty.queued;
-    assert(!was_queued);
+    assert(!delta->dirty.queued);
     if (delta_fold(&store->pool, delta, horizon, self, entry_gone, store))
         return false;
     assert(count == 0 || list_is_dirty(*home) || foldable == count);

@@ -7,6 +7,18 @@
  * A node may leave a value and come back to it while both times are still seen by somebody; `number`,
  * from one counter, tells the times apart.
  *
+ * Populating an index while others write (catalog_flow.c has the order of events). A node's shard reads the
+ * node's newest committed value and sends it to the value's shard; meanwhile transactions send what they
+ * add and remove. The two meet here in any order, and this makes them right:
+ *   - a population entry has number 0 and STAMP_POPULATED; it is not made when the node has any entry in
+ *     the group already;
+ *   - a removal that finds nothing to end puts the population's entry there itself, ended by its intent; if
+ *     it aborts, the entry stays when the population came by meanwhile, and goes when it did not;
+ *   - ended entries of a populating index are not collected, so a late population entry still meets them;
+ *   - transactions that wrote at a shard before it heard of the index maintain nothing there, and the
+ *     shard begins to read only when they are over;
+ *   - a shard takes entries of an index it has not heard of yet, so none of the others' are lost.
+ *
  * Invariants
  *  1. Equal values are one group: 1 and 1.0 too. Null and NaN are in no group: they equal nothing.
  *  2. A view sees a node at most once in a group. */
@@ -120,6 +132,140 @@ groups_destroy(struct store *store)
         while ((link = table_bucket(&store->groups, bucket)))
             group_destroy(store, table_entry(link, struct group, link));
     }
+}
+
+/* --- population --- */
+
+err_t
+store_index_announce(struct store *store, uint32_t index)
+{
+    if (!array_grow(
+            &store->pool, (void **)&store->index_since, &store->index_since_count, index + UINT64_C(1),
+            sizeof(uint64_t)))
+        return ERR(MEMORY_POOL);
+    store->index_since[index] = store->txn_sequence;
+    return 0;
+}
+
+bool
+store_index_may_populate(const struct store *store, uint32_t index)
+{
+    uint64_t since = index < store->index_since_count ? store->index_since[index] : 0;
+    for (uint64_t bucket = 0; bucket < store->txns.bucket_count; bucket++)
+        for (struct table_link *link = table_bucket(&store->txns, bucket); link; link = link->next)
+            if (table_entry(link, struct store_txn, link)->sequence <= since)
+                return false;
+    return true;
+}
+
+uint64_t
+store_commit_timestamp_max(const struct store *store)
+{
+    return store->commit_timestamp_max;
+}
+
+err_t
+store_index_populate(struct store *store, uint32_t index, struct value value, node_id node)
+{
+    if (!value_is_indexable(value))
+        return 0;
+    struct group *group = group_make(store, index, value);
+    if (!group)
+        return ERR(MEMORY_POOL);
+    struct entry entry = {.other = node.id, .created = STAMP_POPULATED, .deleted = STAMP_NEVER};
+    err_t err;
+    if (group->list == 0) {
+        struct base *base;
+        err = base_build(&store->pool, NULL, &entry, 1, STAMP_POPULATED, UINT64_MAX, &base);
+        group->list = err ? 0 : (uint64_t)(uintptr_t)base;
+        if (err)
+            group_destroy(store, group);
+        return err;
+    }
+    if (list_has_other(&store->pool, group->list, node.id)) {
+        struct delta *known = list_delta(group->list);
+        struct key key = {.other = node.id};
+        struct entry *ahead = known ? delta_find(&store->pool, known, key) : NULL;
+        if (ahead)
+            ahead->flags &= ~(uint32_t)ENTRY_AHEAD;
+        return 0;
+    }
+    struct delta *delta = list_delta_make(&store->pool, &group->list, LIST_INDEX, (uint64_t)(uintptr_t)group);
+    if (!delta)
+        return ERR(MEMORY_POOL);
+    dirty_add(store, &delta->dirty, DIRTY_LIST);
+    return delta_insert(&store->pool, delta, entry);
+}
+
+/* How many nodes a group has for good, and how many depend on open transactions. */
+static void
+group_count(struct store *store, const struct group *group, uint32_t *alive, uint32_t *open, uint64_t nodes[2])
+{
+    struct list_walk walk;
+    struct list_piece piece;
+    const struct delta *delta = list_delta(group->list);
+    *alive = *open = 0;
+    list_walk_begin(&walk, &store->pool, group->list, STAMP_INTENT - 1, 0, NULL, 0);
+    while (list_walk_next(&walk, &piece)) {
+        if (piece.entry && piece.entry->deleted != STAMP_NEVER)
+            continue; /* somebody is taking it away: counted below */
+        for (uint64_t i = 0; i < piece.count && *alive < 2; i++)
+            nodes[(*alive)++] = piece.entry ? piece.entry->other : base_other(walk.base, piece.from + i);
+    }
+    for (uint32_t i = 0; delta && i < delta->count; i++)
+        *open += stamp_is_intent(delta->entries[i].created) || stamp_is_intent(delta->entries[i].deleted);
+}
+
+enum index_check
+store_index_check_unique(struct store *store, uint32_t index, uint64_t *bucket, uint32_t budget, uint64_t nodes[2])
+{
+    for (; *bucket < store->groups.bucket_count; (*bucket)++) {
+        if (budget-- == 0)
+            return INDEX_CHECK_MORE;
+        for (struct table_link *link = table_bucket(&store->groups, *bucket); link; link = link->next) {
+            const struct group *group = table_entry(link, struct group, link);
+            uint32_t alive, open;
+            if (group->index != index)
+                continue;
+            group_count(store, group, &alive, &open, nodes);
+            if (alive > 1)
+                return INDEX_CHECK_BROKEN;
+            if (alive + open > 1)
+                return INDEX_CHECK_OPEN;
+        }
+    }
+    return INDEX_CHECK_UNIQUE;
+}
+
+static bool
+group_has_intents(const struct group *group)
+{
+    const struct delta *delta = list_delta(group->list);
+    for (uint32_t i = 0; delta && i < delta->count; i++)
+        if (stamp_is_intent(delta->entries[i].created) || stamp_is_intent(delta->entries[i].deleted))
+            return true;
+    return false;
+}
+
+bool
+store_index_purge(struct store *store, uint32_t index, uint64_t *bucket, uint32_t budget, bool *all_gone)
+{
+    for (; *bucket < store->groups.bucket_count; (*bucket)++) {
+        if (budget-- == 0)
+            return true;
+        struct table_link *next;
+        for (struct table_link *link = table_bucket(&store->groups, *bucket); link; link = next) {
+            struct group *group = table_entry(link, struct group, link);
+            next = link->next;
+            if (group->index != index)
+                continue;
+            if (group_has_intents(group))
+                *all_gone = false;
+            else
+                group_destroy(store, group);
+        }
+    }
+    return false;
 }
 
 uint32_t

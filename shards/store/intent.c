@@ -40,6 +40,7 @@ store_txn_make(struct store *store, uint64_t txid)
     if (!txn)
         return NULL;
     txn->txid = txid;
+    txn->sequence = ++store->txn_sequence;
     table_insert(&store->txns, &txn->link, hash_word(txid));
     return txn;
 }
@@ -106,7 +107,7 @@ undo_one(struct store *store, const struct intent *intent)
         return;
     }
     entry->deleted = STAMP_NEVER;
-    if (entry->created != STAMP_BASE)
+    if (entry->created != STAMP_BASE && !(entry->flags & ENTRY_AHEAD))
         return;
     if (delta->kind == LIST_OUT)
         entry_rel(store, delta, entry->number)->end_partition &= (uint16_t)~REL_VERSIONED;
@@ -192,6 +193,8 @@ store_commit(struct store *store, uint64_t txid, uint64_t timestamp)
     struct store_txn *txn = store_txn_lookup(store, txid);
     if (!txn)
         return;
+    if (timestamp > store->commit_timestamp_max)
+        store->commit_timestamp_max = timestamp;
     for (const struct intent_block *block = txn->oldest; block; block = block->newer)
         for (uint32_t i = 0; i < block->count; i++)
             commit_one(store, &block->intents[i], timestamp);

@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 #define STAMP_BASE UINT64_C(0) /* seen by everybody */
+/* The timestamp of entries an index population brings; commits have later ones. */
+#define STAMP_POPULATED UINT64_C(1)
 #define STAMP_NEVER UINT64_MAX
 #define STAMP_INTENT (UINT64_C(1) << 63)
 

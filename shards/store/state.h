@@ -195,6 +195,7 @@ struct intent_block {
 struct store_txn {
     struct table_link link;
     uint64_t txid;
+    uint64_t sequence; /* in order of first write at this shard */
     uint64_t count;
     struct intent_block *oldest, *newest;
 };
@@ -218,7 +219,11 @@ struct store {
     struct label_set **label_sets;
     uint32_t label_set_count, label_set_capacity;
     struct table chains, groups, txns;
-    uint64_t index_sequence; /* number of the next index entry */
+    uint64_t index_sequence; /* number of the last index entry; 0 is for entries of a population */
+    uint64_t *index_since;   /* by index: transactions up to this sequence maintain it not */
+    uint32_t index_since_count;
+    uint64_t txn_sequence;         /* of the transaction that began last */
+    uint64_t commit_timestamp_max; /* of all commits so far */
     struct list_link dirty;
     uint64_t dirty_count;
     uint64_t collect_horizon, collect_left; /* of the pass that is under way */

@@ -92,6 +92,7 @@ store_destroy(struct store *store)
         partition_destroy(store, i);
     columns_destroy(store);
     labels_destroy(store);
+    pool_release(&store->pool, store->index_since, store->index_since_count * sizeof(uint64_t));
     pool_release(&store->pool, store->type_counts, store->type_count * sizeof(uint64_t));
     table_destroy(&store->chains);
     table_destroy(&store->groups);

@@ -123,6 +123,29 @@ uint32_t store_scan_nodes(struct store *store, struct view view, uint32_t label,
 uint32_t store_index_seek(struct store *store, struct view view, uint32_t index, struct value value,
                           struct expand_cursor *cursor, uint64_t *out, uint32_t max);
 
+/* Populating an index: called by catalog_flow.c; the essay is in index.c. */
+
+/* This shard has heard of the index: transactions that begin to write here from now on maintain it. */
+err_t store_index_announce(struct store *store, uint32_t index);
+/* All transactions that wrote here before the announcement are over. */
+bool store_index_may_populate(const struct store *store, uint32_t index);
+/* An entry that the owner of the node found committed. */
+err_t store_index_populate(struct store *store, uint32_t index, struct value value, node_id node);
+/* The newest timestamp of a commit at this shard. */
+uint64_t store_commit_timestamp_max(const struct store *store);
+enum index_check {
+    INDEX_CHECK_MORE,   /* the budget is used up: call again */
+    INDEX_CHECK_OPEN,   /* depends on open transactions: call again later */
+    INDEX_CHECK_BROKEN, /* `nodes` have the same value */
+    INDEX_CHECK_UNIQUE,
+};
+/* Whether no value of the index has two nodes. *bucket: zero to begin. */
+enum index_check store_index_check_unique(struct store *store, uint32_t index, uint64_t *bucket, uint32_t budget,
+                                          uint64_t nodes[2]);
+/* Frees the entries of a dropped index; true when there is more to do. *bucket: zero to begin; *all_gone
+ * becomes false when open transactions still hold some: begin again later. */
+bool store_index_purge(struct store *store, uint32_t index, uint64_t *bucket, uint32_t budget, bool *all_gone);
+
 /* --- statistics: committed, newest, not exact under concurrent writes --- */
 uint64_t store_node_count(const struct store *store, uint32_t label); /* LABEL_ANY: all */
 uint64_t store_rel_count(const struct store *store, uint32_t type);   /* TYPE_ANY: all */

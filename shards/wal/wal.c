@@ -115,13 +115,15 @@ align_page(void *pointer)
 static struct segment *
 segment_take(struct wal *wal, uint64_t number, io_handle handle)
 {
-    struct segment *segment = wal->segments;
-    while (segment < wal->segments + SEGMENT_COUNT && segment->in_use)
-        segment++;
-    /* wal_segment_advance keeps one free. */
-    assert(segment < wal->segments + SEGMENT_COUNT);
-    *segment = (struct segment){.wal = wal, .number = number, .handle = handle, .in_use = true};
-    return segment;
+    for (uint32_t i = 0; i < SEGMENT_COUNT; i++) {
+        if (wal->segments[i].in_use)
+            continue;
+        wal->segments[i] = (struct segment){.wal = wal, .number = number, .handle = handle, .in_use = true};
+        return &wal->segments[i];
+    }
+    /* wal_segment_advance made sure of one. */
+    assert(false && "a segment is free");
+    return NULL;
 }
 
 static err_t
