@@ -5,15 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/asan_interface.h>
-#define poison(pointer, size) ASAN_POISON_MEMORY_REGION(pointer, size)
-#define unpoison(pointer, size) ASAN_UNPOISON_MEMORY_REGION(pointer, size)
-#else
-#define poison(pointer, size) ((void)0)
-#define unpoison(pointer, size) ((void)0)
-#endif
+#include "base/poison.h"
 
 enum { ALIGNMENT = 16, CHUNK_SIZE_MIN = 4096, CHUNK_SIZE_MAX = 1 << 20 };
 

@@ -30,15 +30,7 @@
 #include <sys/mman.h>
 
 #include "base/assert.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/asan_interface.h>
-#define poison(pointer, size) ASAN_POISON_MEMORY_REGION(pointer, size)
-#define unpoison(pointer, size) ASAN_UNPOISON_MEMORY_REGION(pointer, size)
-#else
-#define poison(pointer, size) ((void)0)
-#define unpoison(pointer, size) ((void)0)
-#endif
+#include "base/poison.h"
 
 enum {
     RANGE_PAGE_SIZE = 4096,
