@@ -49,8 +49,9 @@ listener_open_late(struct task *task)
         char place[64], line[192];
         err_birthplace(err, place, sizeof(place));
         snprintf(
-            line, sizeof(line), "net: shard %u cannot listen on %s:%u: %s (%s); the others serve", net->shard->index,
-            net->options->host, net->options->port, err_text(err_code(err)), place);
+            line, sizeof(line), "net: shard %u cannot listen on %s:%u: %s (%s); the others serve",
+            net->shard->index, net->options->host, net->options->port, err_text(err_code(err)),
+            place);
         net->shard->seam->ops->log(net->shard->seam, line);
     }
     return TASK_DONE;
@@ -72,7 +73,8 @@ net_start(struct shard *shard, struct net_options *options)
     list_init(&net->unflushed);
     net->accept_op.done = listener_accepted;
     int size = snprintf(
-        net->bookmark_prefix, sizeof(net->bookmark_prefix), "QV:%.*s:", TEXT_ARGS(options->database_id));
+        net->bookmark_prefix, sizeof(net->bookmark_prefix),
+        "QV:%.*s:", TEXT_ARGS(options->database_id));
     assert(size > 0 && (size_t)size < sizeof(net->bookmark_prefix));
     net->bookmark_prefix_size = (size_t)size;
     shard->net = net;
@@ -114,7 +116,8 @@ net_drain(struct shard *shard)
         task_cancel(shard, &net->listen_task);
         timer_stop(shard, &net->accept_timer);
         if (net->listener >= 0) {
-            net->listener_close_op = (struct io_op){.done = listener_closed, .kind = IO_CLOSE, .handle = net->listener};
+            net->listener_close_op = (struct io_op){
+                .done = listener_closed, .kind = IO_CLOSE, .handle = net->listener};
             io_submit(shard->seam, &net->listener_close_op);
         } else {
             net->listener_is_closed = true;
@@ -124,8 +127,8 @@ net_drain(struct shard *shard)
             conn_close(list_entry(link, struct conn, link));
         }
     }
-    return net->listener_is_closed && !net->accept_op.submitted && list_is_empty(&net->conns)
-        && net->auth.check_count == 0;
+    return net->listener_is_closed && !net->accept_op.submitted && list_is_empty(&net->conns) &&
+           net->auth.check_count == 0;
 }
 
 void
@@ -216,7 +219,8 @@ conn_admit(struct net *net, io_handle handle)
     net->unauthenticated_count++;
     net_conn_watch(net, conn);
     if (net->unauthenticated_count > NET_UNAUTHENTICATED_COUNT_MAX) {
-        for (struct list_link *link = net->unauthenticated.next; link != &net->unauthenticated; link = link->next) {
+        for (struct list_link *link = net->unauthenticated.next; link != &net->unauthenticated;
+             link = link->next) {
             struct conn *oldest = list_entry(link, struct conn, phase_link);
             if (oldest->state != CONN_CLOSING) {
                 conn_close(oldest);

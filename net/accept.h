@@ -15,10 +15,11 @@ enum {
     NET_HANDSHAKE_SECONDS_MAX = 10,
     NET_AUTHENTICATION_SECONDS_MAX = 30,
     NET_MESSAGE_STALL_SECONDS_MAX = 60, /* a message has begun and nothing more comes */
-    NET_OUTPUT_STALL_SECONDS_MAX = 60,  /* the outbound buffer is full and the client does not read */
-    NET_KEEP_ALIVE_SECONDS = 60,        /* NOOP while a request is unanswered */
+    NET_OUTPUT_STALL_SECONDS_MAX =
+        60,                      /* the outbound buffer is full and the client does not read */
+    NET_KEEP_ALIVE_SECONDS = 60, /* NOOP while a request is unanswered */
     NET_FLUSH_DELAY_NS = 100000,
-    NET_LINGER_SECONDS_MAX = 5,         /* after a final FAILURE: time for the client to read it */
+    NET_LINGER_SECONDS_MAX = 5, /* after a final FAILURE: time for the client to read it */
 };
 
 struct net {

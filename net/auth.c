@@ -75,8 +75,8 @@ net_auth_create(struct seam *seam, struct text initial_password)
         salt[i] = seam->ops->random(seam);
     char hash[AUTH_HASH_SIZE_MAX], content[AUTH_HASH_SIZE_MAX + 16];
     int code = argon2id_hash_encoded(
-        HASH_PASS_COUNT, HASH_MEMORY_KIB, 1, initial_password.data, initial_password.size, salt, sizeof(salt),
-        HASH_SIZE, hash, sizeof(hash));
+        HASH_PASS_COUNT, HASH_MEMORY_KIB, 1, initial_password.data, initial_password.size, salt,
+        sizeof(salt), HASH_SIZE, hash, sizeof(hash));
     if (code != ARGON2_OK)
         return code == ARGON2_MEMORY_ALLOCATION_ERROR ? ERR(MEMORY_POOL) : ERR(INTERNAL);
     int size = snprintf(content, sizeof(content), "neo4j:%s\n", hash);
@@ -91,7 +91,8 @@ user_parse(struct auth *auth, struct text line)
     const char *colon = memchr(line.data, ':', line.size);
     size_t name_size = colon ? (size_t)(colon - line.data) : 0;
     size_t hash_size = colon ? line.size - name_size - 1 : 0;
-    if (name_size == 0 || name_size >= AUTH_USER_SIZE_MAX || hash_size == 0 || hash_size >= AUTH_HASH_SIZE_MAX)
+    if (name_size == 0 || name_size >= AUTH_USER_SIZE_MAX || hash_size == 0 ||
+        hash_size >= AUTH_HASH_SIZE_MAX)
         return ERR(CONFIGURATION);
     if (auth->user_count == AUTH_USER_COUNT_MAX)
         return ERR(LIMIT);
@@ -136,7 +137,8 @@ auth_open(struct auth *auth, struct shard *shard)
     if (!err) {
         memset(auth->users, 0, AUTH_USER_COUNT_MAX * sizeof(*auth->users));
         result = seam->ops->disk_read(seam, handle, content, AUTH_FILE_SIZE_MAX, 0);
-        err = result < 0 ? ERR_ERRNO(result) : users_parse(auth, (struct text){content, (size_t)result});
+        err = result < 0 ? ERR_ERRNO(result)
+                         : users_parse(auth, (struct text){content, (size_t)result});
     }
     int64_t closed = seam->ops->disk_close(seam, handle);
     memory_release(memory, content, AUTH_FILE_SIZE_MAX);
@@ -153,7 +155,8 @@ auth_close(struct auth *auth)
     assert(auth->check_count == 0);
     if (auth->users) {
         explicit_bzero(auth->users, AUTH_USER_COUNT_MAX * sizeof(*auth->users));
-        memory_release(shard_memory(auth->shard), auth->users, AUTH_USER_COUNT_MAX * sizeof(*auth->users));
+        memory_release(
+            shard_memory(auth->shard), auth->users, AUTH_USER_COUNT_MAX * sizeof(*auth->users));
     }
     auth->users = NULL;
 }
@@ -235,7 +238,8 @@ check_done(struct io_op *op)
 }
 
 err_t
-auth_check_start(struct auth *auth, struct text name, struct text password, auth_done_fn *done, void *context)
+auth_check_start(
+    struct auth *auth, struct text name, struct text password, auth_done_fn *done, void *context)
 {
     assert(auth->users && done);
     uint64_t name_hash = hash_bytes(name.data, name.size, 0);

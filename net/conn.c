@@ -42,7 +42,8 @@ struct inbox_entry {
 };
 
 static const bool conn_moves[CONN_STATE_COUNT][CONN_STATE_COUNT] = {
-    [CONN_OPENING] = {[CONN_MANIFEST] = true, [CONN_OPEN] = true, [CONN_LINGER] = true, [CONN_CLOSING] = true},
+    [CONN_OPENING] =
+        {[CONN_MANIFEST] = true, [CONN_OPEN] = true, [CONN_LINGER] = true, [CONN_CLOSING] = true},
     [CONN_MANIFEST] = {[CONN_OPEN] = true, [CONN_CLOSING] = true},
     [CONN_OPEN] = {[CONN_LINGER] = true, [CONN_CLOSING] = true},
     [CONN_LINGER] = {[CONN_CLOSING] = true},
@@ -167,8 +168,8 @@ conn_may_receive(const struct conn *conn)
         return false;
     if (conn->is_input_refused || conn->queued_count == 0)
         return true;
-    return conn->queued_count < CONN_QUEUE_COUNT_MAX
-        && conn->inbox.size - conn->inbox_head < CONN_QUEUE_SIZE_MAX;
+    return conn->queued_count < CONN_QUEUE_COUNT_MAX &&
+           conn->inbox.size - conn->inbox_head < CONN_QUEUE_SIZE_MAX;
 }
 
 static void
@@ -293,8 +294,8 @@ http_host_is_plain(struct text host)
 {
     for (size_t i = 0; i < host.size; i++) {
         char c = host.data[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.'
-            || c == '-' || c == ':' || c == '[' || c == ']';
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     c == '.' || c == '-' || c == ':' || c == '[' || c == ']';
         if (!plain)
             return false;
     }
@@ -311,13 +312,16 @@ opening_http(struct conn *conn)
         host = TEXT("localhost:7687");
     bool upgrade = http_header_value(request, TEXT("\r\nUpgrade: ")).size > 0;
     char body[1024], head[256];
-    int body_size = upgrade
-        ? snprintf(body, sizeof(body), "{\"error\":\"WebSocket is not supported; use a Bolt driver over TCP\"}\n")
-        : snprintf(
-            body, sizeof(body),
-            "{\"bolt_routing\":\"neo4j://%.*s\",\"bolt_direct\":\"bolt://%.*s\",\"neo4j_version\":\"" SESSION_PRODUCT_VERSION
-            "\",\"neo4j_edition\":\"community\",\"auth_config\":{}}\n",
-            TEXT_ARGS(host), TEXT_ARGS(host));
+    int body_size =
+        upgrade ? snprintf(
+                      body, sizeof(body),
+                      "{\"error\":\"WebSocket is not supported; use a Bolt driver over TCP\"}\n")
+                : snprintf(
+                      body, sizeof(body),
+                      "{\"bolt_routing\":\"neo4j://%.*s\",\"bolt_direct\":\"bolt://"
+                      "%.*s\",\"neo4j_version\":\"" SESSION_PRODUCT_VERSION
+                      "\",\"neo4j_edition\":\"community\",\"auth_config\":{}}\n",
+                      TEXT_ARGS(host), TEXT_ARGS(host));
     int head_size = snprintf(
         head, sizeof(head),
         "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
@@ -342,7 +346,8 @@ opening_is_foreign(const struct conn *conn)
 {
     static const uint8_t magic[4] = {0x60, 0x60, 0xB0, 0x17};
     size_t known = conn->inbox.size < 4 ? conn->inbox.size : 4;
-    return memcmp(conn->inbox.data, magic, known) != 0 && memcmp(conn->inbox.data, "GET ", known) != 0;
+    return memcmp(conn->inbox.data, magic, known) != 0 &&
+           memcmp(conn->inbox.data, "GET ", known) != 0;
 }
 
 static void
@@ -350,8 +355,8 @@ manifest_consume(struct conn *conn)
 {
     struct bolt_version version;
     size_t used;
-    enum handshake_outcome outcome
-        = handshake_accept(conn->inbox.data, conn->inbox.size, &used, &version);
+    enum handshake_outcome outcome = handshake_accept(
+        conn->inbox.data, conn->inbox.size, &used, &version);
     if (outcome == HANDSHAKE_AGREED)
         opening_agreed(conn, version);
     else if (outcome != HANDSHAKE_MORE)
@@ -374,7 +379,9 @@ opening_consume(struct conn *conn, struct text *input)
     } else if (!opening_is_http(conn)) {
         if (conn->inbox.size == HANDSHAKE_SIZE)
             opening_handshake(conn);
-    } else if (conn->inbox.size >= 18 && memcmp(conn->inbox.data + conn->inbox.size - 4, "\r\n\r\n", 4) == 0) {
+    } else if (
+        conn->inbox.size >= 18 &&
+        memcmp(conn->inbox.data + conn->inbox.size - 4, "\r\n\r\n", 4) == 0) {
         opening_http(conn);
     } else if (conn->inbox.size == CONN_OPENING_SIZE_MAX) {
         conn_close(conn);
@@ -515,8 +522,8 @@ static bool
 conn_answer(struct conn *conn)
 {
     uint32_t answered_count = 0;
-    while (conn->state == CONN_OPEN && conn->queued_count && !conn->is_output_closing
-           && !session_is_busy(&conn->session) && !conn_is_full(conn)) {
+    while (conn->state == CONN_OPEN && conn->queued_count && !conn->is_output_closing &&
+           !session_is_busy(&conn->session) && !conn_is_full(conn)) {
         if (++answered_count % 16 == 0 && task_slice_is_over(conn->shard))
             return false;
         struct inbox_entry entry = inbox_entry_at(conn, conn->inbox_head);
@@ -641,20 +648,24 @@ conn_sweep(struct conn *conn, uint64_t now_ns)
     bool is_stuck = output_pending_size(conn) > 0;
     bool is_busy = session_is_busy(&conn->session);
     bool is_unknown = !session_is_authenticated(&conn->session);
-    bool late = (is_opening && has_passed(conn->phase_ns, now_ns, NET_HANDSHAKE_SECONDS_MAX))
-        || (is_unknown && has_passed(conn->phase_ns, now_ns, NET_AUTHENTICATION_SECONDS_MAX))
-        || (is_partial && conn->recv_op.submitted && has_passed(conn->input_ns, now_ns, NET_MESSAGE_STALL_SECONDS_MAX))
-        || (conn_is_full(conn) && has_passed(conn->output_ns, now_ns, NET_OUTPUT_STALL_SECONDS_MAX))
-        || (conn->state == CONN_LINGER && has_passed(conn->linger_ns, now_ns, NET_LINGER_SECONDS_MAX));
+    bool late =
+        (is_opening && has_passed(conn->phase_ns, now_ns, NET_HANDSHAKE_SECONDS_MAX)) ||
+        (is_unknown && has_passed(conn->phase_ns, now_ns, NET_AUTHENTICATION_SECONDS_MAX)) ||
+        (is_partial && conn->recv_op.submitted &&
+         has_passed(conn->input_ns, now_ns, NET_MESSAGE_STALL_SECONDS_MAX)) ||
+        (conn_is_full(conn) && has_passed(conn->output_ns, now_ns, NET_OUTPUT_STALL_SECONDS_MAX)) ||
+        (conn->state == CONN_LINGER && has_passed(conn->linger_ns, now_ns, NET_LINGER_SECONDS_MAX));
     if (late) {
         conn_close(conn);
         return false;
     }
-    if (is_busy && !is_stuck && conn->state == CONN_OPEN
-        && has_passed(conn->output_ns > conn->input_ns ? conn->output_ns : conn->input_ns, now_ns, NET_KEEP_ALIVE_SECONDS - 1)) {
+    if (is_busy && !is_stuck && conn->state == CONN_OPEN &&
+        has_passed(
+            conn->output_ns > conn->input_ns ? conn->output_ns : conn->input_ns, now_ns,
+            NET_KEEP_ALIVE_SECONDS - 1)) {
         frame_write_noop(&conn->output);
         conn_send(conn);
     }
-    return is_opening || is_unknown || is_partial || is_stuck || is_busy || conn->state == CONN_LINGER
-        || conn->is_output_closing || conn->queued_count > 0;
+    return is_opening || is_unknown || is_partial || is_stuck || is_busy ||
+           conn->state == CONN_LINGER || conn->is_output_closing || conn->queued_count > 0;
 }

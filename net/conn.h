@@ -8,7 +8,7 @@
 #include "net/session.h"
 
 enum {
-    CONN_RECV_SIZE_SMALL = 2048,     /* inside the structure, so an idle connection holds no buffer */
+    CONN_RECV_SIZE_SMALL = 2048, /* inside the structure, so an idle connection holds no buffer */
     CONN_RECV_SIZE_LARGE = 64 << 10, /* while a client fills the small one */
     CONN_KEEP_SIZE_MAX = 2048,       /* larger buffers are given back when they are empty */
     CONN_OUTPUT_FULL_SIZE = 512 << 10,
@@ -38,7 +38,7 @@ struct conn {
     struct list_link unflushed_link; /* net->unflushed */
     struct net *net;
     struct shard *shard;
-    uint8_t state; /* enum conn_state */
+    uint8_t state;          /* enum conn_state */
     bool is_input_refused;  /* what still comes is thrown away */
     bool is_output_closing; /* linger or close when everything is written */
     bool is_closed;         /* IO_CLOSE is done */
@@ -49,8 +49,8 @@ struct conn {
     /* Input: complete messages wait in `inbox`, each behind a struct inbox_entry. */
     struct frame_reader frame;
     struct pack_writer inbox;
-    size_t inbox_head;    /* the first entry */
-    size_t inbox_partial; /* the entry still being received */
+    size_t inbox_head;     /* the first entry */
+    size_t inbox_partial;  /* the entry still being received */
     uint32_t queued_count; /* complete entries */
     uint8_t *large_buffer;
 

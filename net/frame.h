@@ -28,10 +28,10 @@ void frame_write_noop(struct pack_writer *writer);
 
 /* Takes the chunk headers out of a stream that arrives in pieces of any size. */
 struct frame_reader {
-    uint32_t chunk_left;   /* bytes of the current chunk still to come */
-    uint8_t header_count;  /* bytes of a chunk header seen so far: 0 or 1 */
-    uint8_t header_high;   /* the first of them */
-    bool is_inside;        /* at least one chunk of a message was seen */
+    uint32_t chunk_left;  /* bytes of the current chunk still to come */
+    uint8_t header_count; /* bytes of a chunk header seen so far: 0 or 1 */
+    uint8_t header_high;  /* the first of them */
+    bool is_inside;       /* at least one chunk of a message was seen */
 };
 
 enum frame_event {

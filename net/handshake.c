@@ -25,7 +25,8 @@ static bool
 is_spoken(unsigned major, unsigned minor)
 {
     for (unsigned i = 0; i < SPOKEN_COUNT; i++) {
-        if (spoken[i].major == major && minor <= spoken[i].minor && minor + spoken[i].range >= spoken[i].minor)
+        if (spoken[i].major == major && minor <= spoken[i].minor &&
+            minor + spoken[i].range >= spoken[i].minor)
             return true;
     }
     return false;
@@ -44,7 +45,8 @@ handshake_choose(const uint8_t *bytes, struct bolt_version *version)
         unsigned range = word[1], minor = word[2], major = word[3];
         for (unsigned step = 0; step <= range && step <= minor; step++) {
             if (is_spoken(major, minor - step)) {
-                *version = (struct bolt_version){.major = (uint8_t)major, .minor = (uint8_t)(minor - step)};
+                *version = (struct bolt_version){
+                    .major = (uint8_t)major, .minor = (uint8_t)(minor - step)};
                 return HANDSHAKE_AGREED;
             }
         }

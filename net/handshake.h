@@ -5,7 +5,7 @@
 #include "net/session.h"
 
 enum {
-    HANDSHAKE_SIZE = 20,            /* magic and four proposals */
+    HANDSHAKE_SIZE = 20, /* magic and four proposals */
     HANDSHAKE_MANIFEST_SIZE_MAX = 32,
     HANDSHAKE_CHOICE_SIZE_MAX = 14, /* version word and a VarInt */
 };

@@ -26,10 +26,11 @@ struct net_options {
     const char *host;
     uint16_t port;
     enum net_auth auth;
-    struct text advertised_address; /* for clients that do not say which address they dialled; size 0: host:port */
-    struct text database_id;        /* of this data directory: part of bookmarks; up to 64 bytes */
-    struct zone_source *zones;      /* named time zones; NULL: none are known */
-    uint32_t connection_count_max;  /* per shard; 0: the default, 10,000 */
+    struct text
+        advertised_address; /* for clients that do not say which address they dialled; size 0: host:port */
+    struct text database_id;       /* of this data directory: part of bookmarks; up to 64 bytes */
+    struct zone_source *zones;     /* named time zones; NULL: none are known */
+    uint32_t connection_count_max; /* per shard; 0: the default, 10,000 */
 };
 
 /* Start-up, once per process before the shards run, on any shard's seam: DIR/auth is created with the

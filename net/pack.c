@@ -24,7 +24,8 @@
 
 enum {
     WRITER_SIZE_MIN = 256,
-    SKIP_NESTING_MAX = VALUE_NESTING_MAX + 3, /* the message, its field, and a node around the value */
+    SKIP_NESTING_MAX = VALUE_NESTING_MAX +
+                       3, /* the message, its field, and a node around the value */
 };
 
 /* ---- UTF-8 ---- */

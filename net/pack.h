@@ -57,13 +57,15 @@ enum pack_tag {
 /* What depends on the negotiated version and on who is reading. Zeroed = Bolt 4.3 without the UTC patch,
  * no graph values accepted. */
 struct pack_format {
-    bool element_ids;       /* Bolt 5: nodes and relationships carry their ids as strings too */
-    bool utc;               /* date-times with zone count seconds in UTC (Bolt 5, or the patch "utc") */
-    bool graph;             /* reading: nodes, relationships and paths are accepted (clients) */
-    struct text database_id; /* element ids are 4:<database_id>:<id>, up to 64 bytes; or just the id when it is empty */
+    bool element_ids; /* Bolt 5: nodes and relationships carry their ids as strings too */
+    bool utc;         /* date-times with zone count seconds in UTC (Bolt 5, or the patch "utc") */
+    bool graph;       /* reading: nodes, relationships and paths are accepted (clients) */
+    struct text
+        database_id; /* element ids are 4:<database_id>:<id>, up to 64 bytes; or just the id when it is empty */
     /* Seconds east of UTC of a named zone at `seconds`, which count from the epoch in UTC or, when
      * `local`, on the wall clock. False = no such zone. NULL: every zone is accepted, offset 0. */
-    bool (*zone_offset)(void *context, struct text zone, int64_t seconds, bool local, int32_t *offset_seconds);
+    bool (*zone_offset)(
+        void *context, struct text zone, int64_t seconds, bool local, int32_t *offset_seconds);
     void *zone_context;
 };
 
@@ -103,7 +105,8 @@ void pack_write_structure(struct pack_writer *writer, uint8_t tag, unsigned fiel
 
 /* One whole value with everything inside it. LIMIT when it nests deeper than VALUE_NESTING_MAX. A node
  * that is not hydrated is written without labels and properties. */
-void pack_write_value(struct pack_writer *writer, const struct pack_format *format, const struct value *value);
+void pack_write_value(
+    struct pack_writer *writer, const struct pack_format *format, const struct value *value);
 /* A map with these entries. */
 void pack_write_entries(
     struct pack_writer *writer,
@@ -161,7 +164,10 @@ err_t pack_check(const struct pack_reader *reader);
 /* One whole value. Lists, maps and boxed values are allocated in the arena; strings and bytes point into
  * the message. After an error other than REQUEST_FORMAT the position is inside the value. */
 err_t pack_read_value(
-    struct pack_reader *reader, const struct pack_format *format, struct arena *arena, struct value *value);
+    struct pack_reader *reader,
+    const struct pack_format *format,
+    struct arena *arena,
+    struct value *value);
 
 /* True when the bytes are valid UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF. */
 bool pack_utf8_is_valid(const void *bytes, size_t size);

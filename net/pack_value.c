@@ -31,15 +31,13 @@ static const int64_t nanoseconds_per_day = INT64_C(86400) * NANOSECONDS_PER_SECO
 static const int64_t date_days_max = INT64_C(365241780471);
 static const int64_t date_days_min = INT64_C(-365243219162);
 
-static err_t
-read_value(
+static err_t read_value(
     struct pack_reader *reader,
     const struct pack_format *format,
     struct arena *arena,
     unsigned depth,
     struct value *value);
-static void
-write_entries(
+static void write_entries(
     struct pack_writer *writer,
     const struct pack_format *format,
     unsigned depth,
@@ -92,7 +90,8 @@ write_point(struct pack_writer *writer, const struct value_point *point)
 
 /* "<id>" as elementId() gives it, or "4:<database>:<id>", the form of Neo4j. */
 static void
-write_element_id(struct pack_writer *writer, const struct pack_format *format, char kind, uint64_t id)
+write_element_id(
+    struct pack_writer *writer, const struct pack_format *format, char kind, uint64_t id)
 {
     char out[ELEMENT_ID_SIZE_MAX];
     char digits[20];
@@ -115,7 +114,10 @@ write_element_id(struct pack_writer *writer, const struct pack_format *format, c
 
 static void
 write_node(
-    struct pack_writer *writer, const struct pack_format *format, unsigned depth, const struct value *value)
+    struct pack_writer *writer,
+    const struct pack_format *format,
+    unsigned depth,
+    const struct value *value)
 {
     uint64_t id = value_node_id(*value).id;
     const struct value_node *node = (value->flags & VALUE_FLAG_HYDRATED) ? value->node : NULL;
@@ -125,7 +127,8 @@ write_node(
     pack_write_list(writer, label_count);
     for (uint32_t i = 0; i < label_count; i++)
         pack_write_string(writer, node->labels[i]);
-    write_entries(writer, format, depth + 1, node ? node->properties : NULL, node ? node->property_count : 0);
+    write_entries(
+        writer, format, depth + 1, node ? node->properties : NULL, node ? node->property_count : 0);
     if (format->element_ids)
         write_element_id(writer, format, '4', id);
 }
@@ -264,7 +267,8 @@ write_path(
         }
     }
     struct path_table nodes = {slots, slot_count, 0, slots + slot_count};
-    struct path_table rels = {slots + 2 * (size_t)slot_count, slot_count, 0, slots + 3 * (size_t)slot_count};
+    struct path_table rels = {
+        slots + 2 * (size_t)slot_count, slot_count, 0, slots + 3 * (size_t)slot_count};
     pack_write_structure(writer, PACK_TAG_PATH, 3);
     write_path_members(writer, format, depth, &nodes, path->nodes, path->rel_count + 1);
     write_path_members(writer, format, depth, &rels, path->rels, path->rel_count);
@@ -284,7 +288,10 @@ struct write_frame {
 /* Everything but lists and maps. */
 static void
 write_leaf(
-    struct pack_writer *writer, const struct pack_format *format, unsigned depth, const struct value *value)
+    struct pack_writer *writer,
+    const struct pack_format *format,
+    unsigned depth,
+    const struct value *value)
 {
     assert(value->type != VALUE_LIST && value->type != VALUE_MAP && value->type < VALUE_TYPE_COUNT);
     switch ((enum value_type)value->type) {
@@ -367,7 +374,10 @@ write_header(struct pack_writer *writer, const struct value *value)
 /* Writes what `first` holds; invariant 1. `depth`: how deep it lies already. */
 static void
 write_tree(
-    struct pack_writer *writer, const struct pack_format *format, unsigned depth, struct write_frame first)
+    struct pack_writer *writer,
+    const struct pack_format *format,
+    unsigned depth,
+    struct write_frame first)
 {
     struct write_frame stack[VALUE_NESTING_MAX];
     if (depth >= VALUE_NESTING_MAX) {
@@ -383,6 +393,7 @@ write_tree(
             height--;
             continue;
         }
+        assert_hot(top->entries || top->items);
         top->left--;
         const struct value *value;
         if (top->entries) {
@@ -410,7 +421,8 @@ write_entries(
 {
     pack_write_map(writer, entry_count);
     if (entry_count)
-        write_tree(writer, format, depth, (struct write_frame){.entries = entries, .left = entry_count});
+        write_tree(
+            writer, format, depth, (struct write_frame){.entries = entries, .left = entry_count});
 }
 
 void
@@ -424,7 +436,8 @@ pack_write_entries(
 }
 
 void
-pack_write_value(struct pack_writer *writer, const struct pack_format *format, const struct value *value)
+pack_write_value(
+    struct pack_writer *writer, const struct pack_format *format, const struct value *value)
 {
     assert(value->type < VALUE_TYPE_COUNT);
     if (value->type == VALUE_LIST || value->type == VALUE_MAP)
@@ -450,7 +463,8 @@ read_date_or_local_time(struct pack_reader *reader, uint8_t tag, struct value *v
     bool is_date = tag == PACK_TAG_DATE;
     int64_t integer;
     err_t err = read_integer_between(
-        reader, is_date ? date_days_min : 0, is_date ? date_days_max : nanoseconds_per_day - 1, &integer);
+        reader, is_date ? date_days_min : 0, is_date ? date_days_max : nanoseconds_per_day - 1,
+        &integer);
     if (err)
         return err;
     *value = (struct value){.type = is_date ? VALUE_DATE : VALUE_LOCAL_TIME};
@@ -476,7 +490,8 @@ read_time(struct pack_reader *reader, struct value *value)
 static err_t
 read_instant(struct pack_reader *reader, int64_t *seconds, int64_t *nanoseconds)
 {
-    err_t err = read_integer_between(reader, date_days_min * 86400, date_days_max * 86400 + 86399, seconds);
+    err_t err = read_integer_between(
+        reader, date_days_min * 86400, date_days_max * 86400 + 86399, seconds);
     return err ? err : read_integer_between(reader, 0, NANOSECONDS_PER_SECOND - 1, nanoseconds);
 }
 
@@ -494,7 +509,10 @@ read_local_date_time(struct pack_reader *reader, struct value *value)
 
 static err_t
 read_zone(
-    struct pack_reader *reader, const struct pack_format *format, int64_t seconds, struct value_date_time *at)
+    struct pack_reader *reader,
+    const struct pack_format *format,
+    int64_t seconds,
+    struct value_date_time *at)
 {
     err_t err = pack_read_text(reader, &at->zone);
     if (err)
@@ -502,8 +520,8 @@ read_zone(
     if (at->zone.size == 0)
         return ERR(ARGUMENT);
     int32_t offset = 0;
-    if (format->zone_offset
-        && !format->zone_offset(format->zone_context, at->zone, seconds, !format->utc, &offset))
+    if (format->zone_offset &&
+        !format->zone_offset(format->zone_context, at->zone, seconds, !format->utc, &offset))
         return ERR(ARGUMENT);
     at->offset_seconds = offset;
     return 0;
@@ -564,7 +582,8 @@ read_duration(struct pack_reader *reader, struct arena *arena, struct value *val
 }
 
 static err_t
-read_point(struct pack_reader *reader, struct arena *arena, uint32_t dimensions, struct value *value)
+read_point(
+    struct pack_reader *reader, struct arena *arena, uint32_t dimensions, struct value *value)
 {
     struct value_point *point = arena_zeroed(arena, sizeof(*point));
     if (!point)
@@ -730,8 +749,8 @@ read_path_members(
         if (item.tag != tag || item.size != field_count)
             return ERR(REQUEST_FORMAT);
         err = tag == PACK_TAG_NODE
-            ? read_node(reader, format, arena, depth, &(*members)[i])
-            : read_relationship(reader, format, arena, depth, false, &(*members)[i]);
+                  ? read_node(reader, format, arena, depth, &(*members)[i])
+                  : read_relationship(reader, format, arena, depth, false, &(*members)[i]);
         if (err)
             return err;
     }
@@ -750,7 +769,8 @@ read_path_steps(
     uint32_t rel_count,
     struct value_path *path)
 {
-    struct value *step_nodes = arena_allocate(arena, sizeof(*step_nodes) * ((size_t)path->rel_count + 1));
+    struct value *step_nodes = arena_allocate(
+        arena, sizeof(*step_nodes) * ((size_t)path->rel_count + 1));
     struct value *step_rels = arena_allocate(arena, sizeof(*step_rels) * path->rel_count);
     struct value_rel *copies = arena_allocate(arena, sizeof(*copies) * path->rel_count);
     if (!step_nodes || !step_rels || !copies)
@@ -789,7 +809,8 @@ read_path(
     struct value_path *path = arena_zeroed(arena, sizeof(*path));
     if (!path)
         return ERR(MEMORY_QUERY);
-    err_t err = read_path_members(reader, format, arena, depth + 1, PACK_TAG_NODE, &node_list, &nodes);
+    err_t err = read_path_members(
+        reader, format, arena, depth + 1, PACK_TAG_NODE, &node_list, &nodes);
     if (!err) {
         err = read_path_members(
             reader, format, arena, depth + 1, PACK_TAG_UNBOUND_RELATIONSHIP, &rel_list, &rels);
@@ -973,7 +994,11 @@ map_finish(struct arena *arena, struct read_frame *frame)
 
 /* Allocates the content of a list or map that was announced by `item`. */
 static err_t
-frame_open(struct arena *arena, const struct pack_item *item, struct value *owner, struct read_frame *frame)
+frame_open(
+    struct arena *arena,
+    const struct pack_item *item,
+    struct value *owner,
+    struct read_frame *frame)
 {
     *frame = (struct read_frame){.owner = owner};
     if (item->type == PACK_LIST) {
@@ -1083,7 +1108,10 @@ read_value(
 
 err_t
 pack_read_value(
-    struct pack_reader *reader, const struct pack_format *format, struct arena *arena, struct value *value)
+    struct pack_reader *reader,
+    const struct pack_format *format,
+    struct arena *arena,
+    struct value *value)
 {
     assert(reader && format && arena && value);
     return read_value(reader, format, arena, 0, value);

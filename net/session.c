@@ -37,6 +37,7 @@
 #include "engine/value/zone.h"
 #include "net/conn.h"
 #include "net/frame.h"
+#include "net/metadata.h"
 #include "net/summary.h"
 
 /* One statement: its request's bytes, which text and parameters point into, and its query. */
@@ -51,7 +52,7 @@ struct result {
     bool names_database; /* the client did, so we need not tell it */
     bool is_cancelled;
     bool is_dropping; /* DISCARD: the rows are not sent */
-    bool is_failed; /* while nobody was asking; the next request about it gets the failure */
+    bool is_failed;   /* while nobody was asking; the next request about it gets the failure */
     uint32_t column_count;
     uint64_t row_count;
     uint64_t asked_ns; /* RUN, then PULL, was read */
@@ -62,33 +63,35 @@ struct result {
 };
 
 static const bool session_moves[SESSION_STATE_COUNT][SESSION_STATE_COUNT] = {
-    [SESSION_NEGOTIATION]
-    = {[SESSION_AUTHENTICATION] = true, [SESSION_READY] = true, [SESSION_DEFUNCT] = true},
+    [SESSION_NEGOTIATION] =
+        {[SESSION_AUTHENTICATION] = true, [SESSION_READY] = true, [SESSION_DEFUNCT] = true},
     [SESSION_AUTHENTICATION] = {[SESSION_READY] = true, [SESSION_DEFUNCT] = true},
-    [SESSION_READY]
-    = {[SESSION_AUTHENTICATION] = true,
-       [SESSION_STREAMING] = true,
-       [SESSION_TX_READY] = true,
-       [SESSION_FAILED] = true,
-       [SESSION_DEFUNCT] = true},
-    [SESSION_STREAMING] = {[SESSION_READY] = true, [SESSION_FAILED] = true, [SESSION_DEFUNCT] = true},
-    [SESSION_TX_READY]
-    = {[SESSION_TX_STREAMING] = true,
-       [SESSION_READY] = true,
-       [SESSION_FAILED] = true,
-       [SESSION_DEFUNCT] = true},
-    [SESSION_TX_STREAMING]
-    = {[SESSION_TX_READY] = true,
-       [SESSION_READY] = true,
-       [SESSION_FAILED] = true,
-       [SESSION_DEFUNCT] = true},
+    [SESSION_READY] =
+        {[SESSION_AUTHENTICATION] = true,
+         [SESSION_STREAMING] = true,
+         [SESSION_TX_READY] = true,
+         [SESSION_FAILED] = true,
+         [SESSION_DEFUNCT] = true},
+    [SESSION_STREAMING] =
+        {[SESSION_READY] = true, [SESSION_FAILED] = true, [SESSION_DEFUNCT] = true},
+    [SESSION_TX_READY] =
+        {[SESSION_TX_STREAMING] = true,
+         [SESSION_READY] = true,
+         [SESSION_FAILED] = true,
+         [SESSION_DEFUNCT] = true},
+    [SESSION_TX_STREAMING] =
+        {[SESSION_TX_READY] = true,
+         [SESSION_READY] = true,
+         [SESSION_FAILED] = true,
+         [SESSION_DEFUNCT] = true},
     [SESSION_FAILED] = {[SESSION_READY] = true, [SESSION_DEFUNCT] = true},
 };
 
 typedef void request_fn(struct session *session, struct pack_reader *reader);
 
-static request_fn request_hello, request_logon, request_logoff, request_goodbye, request_reset, request_run,
-    request_begin, request_commit, request_rollback, request_discard, request_pull, request_telemetry, request_route;
+static request_fn request_hello, request_logon, request_logoff, request_goodbye, request_reset,
+    request_run, request_begin, request_commit, request_rollback, request_discard, request_pull,
+    request_telemetry, request_route;
 
 #define IN(state) (1U << SESSION_##state)
 
@@ -147,7 +150,8 @@ session_wait_end(struct session *session)
 
 /* Named time zones of values that come in. */
 static bool
-session_zone_offset(void *context, struct text zone, int64_t seconds, bool local, int32_t *offset_seconds)
+session_zone_offset(
+    void *context, struct text zone, int64_t seconds, bool local, int32_t *offset_seconds)
 {
     struct zone_source *zones = context;
     err_t err = local ? zone_offset_local(zones, zone, seconds, 0, offset_seconds)
@@ -158,7 +162,8 @@ session_zone_offset(void *context, struct text zone, int64_t seconds, bool local
 void
 session_create(struct session *session, struct conn *conn, uint64_t number)
 {
-    *session = (struct session){.conn = conn, .number = number, .state = SESSION_NEGOTIATION, .last_qid = -1};
+    *session = (struct session){
+        .conn = conn, .number = number, .state = SESSION_NEGOTIATION, .last_qid = -1};
     list_init(&session->results);
     list_init(&session->ended);
 }
@@ -286,7 +291,8 @@ refuse_invalid(struct session *session, struct text message)
 static void
 fail_reading(struct session *session, const struct pack_reader *reader, err_t err, struct text what)
 {
-    bool broken = err_code(err) == ERR_REQUEST_FORMAT || err_code(pack_check(reader)) == ERR_REQUEST_FORMAT;
+    bool broken = err_code(err) == ERR_REQUEST_FORMAT ||
+                  err_code(pack_check(reader)) == ERR_REQUEST_FORMAT;
     if (broken || !session->is_authenticated)
         refuse(session, broken ? ERR(REQUEST_FORMAT) : err, what);
     else
@@ -299,7 +305,9 @@ static const struct request *
 request_lookup(const struct session *session, uint8_t tag)
 {
     for (size_t i = 0; i < sizeof(requests) / sizeof(*requests); i++) {
-        if (requests[i].tag == tag && bolt_at_least(session->version, requests[i].since_minor ? 5 : 4, requests[i].since_minor))
+        if (requests[i].tag == tag &&
+            bolt_at_least(
+                session->version, requests[i].since_minor ? 5 : 4, requests[i].since_minor))
             return &requests[i];
     }
     return NULL;
@@ -345,8 +353,9 @@ session_request(struct session *session, const uint8_t *bytes, size_t size, err_
         refuse_invalid(session, TEXT("RESET in a form that nobody sends"));
         return;
     }
-    bool is_ignored = (session->state == SESSION_FAILED || session->reset_count) && request->tag != BOLT_RESET
-        && request->tag != BOLT_GOODBYE && session->is_authenticated;
+    bool is_ignored = (session->state == SESSION_FAILED || session->reset_count) &&
+                      request->tag != BOLT_RESET && request->tag != BOLT_GOODBYE &&
+                      session->is_authenticated;
     if (is_ignored)
         respond_ignored(session);
     else if (!(request->states & (1U << session->state)))
@@ -366,71 +375,6 @@ request_is_at_end(struct session *session, const struct pack_reader *reader)
 }
 
 /* ---- HELLO, LOGON, LOGOFF ---- */
-
-struct credentials {
-    struct text scheme, principal, secret;
-};
-
-/* A string, or null for none. Anything else is passed over and counts as none. */
-static err_t
-read_optional_text(struct pack_reader *reader, struct text *text)
-{
-    size_t start = reader->offset;
-    struct pack_item item;
-    *text = (struct text){NULL, 0};
-    err_t err = pack_read(reader, &item);
-    if (err)
-        return err;
-    if (item.type == PACK_STRING) {
-        *text = (struct text){item.string, item.size};
-        return 0;
-    }
-    reader->offset = start;
-    return pack_skip(reader);
-}
-
-/* Whether a list of strings holds this one. */
-static err_t
-read_list_contains(struct pack_reader *reader, struct text wanted, bool *found)
-{
-    struct pack_item list;
-    struct text text;
-    err_t err = pack_read(reader, &list);
-    if (err || list.type == PACK_NULL)
-        return err;
-    if (list.type != PACK_LIST)
-        return ERR(TYPE);
-    for (uint32_t i = 0; i < list.size && !err; i++) {
-        err = read_optional_text(reader, &text);
-        *found |= text_equal(text, wanted);
-    }
-    return err;
-}
-
-/* The map of HELLO or LOGON. */
-static err_t
-read_credentials(struct session *session, struct pack_reader *reader, struct credentials *credentials)
-{
-    struct pack_item map;
-    err_t err = pack_read_typed(reader, PACK_MAP, &map);
-    for (uint32_t i = 0; i < map.size && !err; i++) {
-        struct text key;
-        err = pack_read_key(reader, &key);
-        if (err)
-            break;
-        if (text_equal(key, TEXT("scheme")))
-            err = read_optional_text(reader, &credentials->scheme);
-        else if (text_equal(key, TEXT("principal")))
-            err = read_optional_text(reader, &credentials->principal);
-        else if (text_equal(key, TEXT("credentials")))
-            err = read_optional_text(reader, &credentials->secret);
-        else if (text_equal(key, TEXT("patch_bolt")))
-            err = read_list_contains(reader, TEXT("utc"), &session->utc_patch);
-        else
-            err = pack_skip(reader);
-    }
-    return err;
-}
 
 static void
 respond_hello(struct session *session)
@@ -458,7 +402,8 @@ respond_hello(struct session *session)
     }
     if (session->version.manifest) {
         char version[16];
-        size = snprintf(version, sizeof(version), "%u.%u", session->version.major, session->version.minor);
+        size = snprintf(
+            version, sizeof(version), "%u.%u", session->version.major, session->version.minor);
         meta_text(&meta, TEXT("protocol_version"), (struct text){version, (size_t)size});
     }
     response_close(session, &meta, start);
@@ -501,10 +446,13 @@ credentials_check(struct session *session, const struct credentials *credentials
         return;
     }
     if (!text_equal(credentials->scheme, TEXT("basic"))) {
-        refuse(session, ERR(UNAUTHORIZED), TEXT("this server wants a user name and a password (scheme basic)"));
+        refuse(
+            session, ERR(UNAUTHORIZED),
+            TEXT("this server wants a user name and a password (scheme basic)"));
         return;
     }
-    err_t err = auth_check_start(&net->auth, credentials->principal, credentials->secret, auth_done, session);
+    err_t err = auth_check_start(
+        &net->auth, credentials->principal, credentials->secret, auth_done, session);
     if (err)
         logon_done(session, err);
     else
@@ -515,13 +463,14 @@ static void
 request_hello(struct session *session, struct pack_reader *reader)
 {
     struct credentials credentials = {0};
-    err_t err = read_credentials(session, reader, &credentials);
+    err_t err = metadata_read_credentials(reader, &credentials);
     if (err) {
         fail_reading(session, reader, err, TEXT("HELLO: malformed metadata"));
         return;
     }
     if (!request_is_at_end(session, reader))
         return;
+    session->utc_patch = credentials.utc_patch;
     if (!bolt_at_least(session->version, 5, 1)) {
         credentials_check(session, &credentials);
         return;
@@ -534,7 +483,7 @@ static void
 request_logon(struct session *session, struct pack_reader *reader)
 {
     struct credentials credentials = {0};
-    err_t err = read_credentials(session, reader, &credentials);
+    err_t err = metadata_read_credentials(reader, &credentials);
     if (err)
         fail_reading(session, reader, err, TEXT("LOGON: malformed credentials"));
     else if (request_is_at_end(session, reader))
@@ -559,147 +508,6 @@ request_goodbye(struct session *session, struct pack_reader *reader)
     conn_close(session->conn);
 }
 
-/* ---- what RUN, BEGIN and ROUTE say beside the statement ---- */
-
-struct extra {
-    uint64_t bookmark;
-    uint64_t timeout_ns;
-    bool read_only;
-    bool is_system;
-    bool names_database;
-    struct text reason; /* of an error */
-};
-
-static err_t
-bookmark_parse(const struct session *session, struct text text, uint64_t *timestamp)
-{
-    const struct net *net = session->conn->net;
-    size_t prefix_size = net->bookmark_prefix_size;
-    if (text.size <= prefix_size || text.size > prefix_size + 19
-        || memcmp(text.data, net->bookmark_prefix, prefix_size) != 0)
-        return ERR(BOOKMARK);
-    uint64_t result = 0;
-    for (size_t i = prefix_size; i < text.size; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9')
-            return ERR(BOOKMARK);
-        result = result * 10 + (uint64_t)(text.data[i] - '0');
-    }
-    *timestamp = result;
-    return 0;
-}
-
-/* A list of strings: the latest counts. */
-static err_t
-read_bookmarks(const struct session *session, struct pack_reader *reader, struct extra *extra)
-{
-    struct pack_item list;
-    err_t err = pack_read(reader, &list);
-    if (err || list.type == PACK_NULL)
-        return err;
-    extra->reason = TEXT("bookmarks must be a list of strings");
-    if (list.type != PACK_LIST)
-        return ERR(TYPE);
-    for (uint32_t i = 0; i < list.size; i++) {
-        struct text text;
-        uint64_t timestamp;
-        err = pack_read_text(reader, &text);
-        if (err)
-            return err;
-        err = bookmark_parse(session, text, &timestamp);
-        if (err) {
-            extra->reason = TEXT("a bookmark was not given out by this database");
-            return err;
-        }
-        if (timestamp > extra->bookmark)
-            extra->bookmark = timestamp;
-    }
-    return 0;
-}
-
-static err_t
-read_timeout(struct pack_reader *reader, struct extra *extra)
-{
-    struct pack_item item;
-    err_t err = pack_read(reader, &item);
-    if (err || item.type == PACK_NULL)
-        return err;
-    extra->reason = TEXT("tx_timeout must be a number of milliseconds, 0 for none");
-    if (item.type != PACK_INTEGER)
-        return ERR(TYPE);
-    if (item.integer < 0)
-        return ERR(ARGUMENT);
-    uint64_t milliseconds = (uint64_t)item.integer;
-    extra->timeout_ns = milliseconds < UINT64_MAX / 1000000 ? milliseconds * 1000000 : 0;
-    return 0;
-}
-
-static err_t
-read_mode(struct pack_reader *reader, struct extra *extra)
-{
-    struct text mode;
-    err_t err = read_optional_text(reader, &mode);
-    if (err)
-        return err;
-    extra->read_only = text_equal(mode, TEXT("r"));
-    if (mode.size == 0 || extra->read_only || text_equal(mode, TEXT("w")))
-        return 0;
-    extra->reason = TEXT("mode must be \"r\" or \"w\"");
-    return ERR(ARGUMENT);
-}
-
-static err_t
-read_database(struct pack_reader *reader, struct extra *extra)
-{
-    struct text name;
-    err_t err = read_optional_text(reader, &name);
-    if (err || name.size == 0)
-        return err;
-    extra->names_database = true;
-    extra->is_system = text_equal_fold(name, TEXT("system"));
-    if (extra->is_system || text_equal_fold(name, TEXT("neo4j")))
-        return 0;
-    extra->reason = TEXT("there is no database of this name; there are \"neo4j\" and \"system\"");
-    return ERR(DATABASE_NOT_FOUND);
-}
-
-static err_t
-read_impersonation(struct pack_reader *reader, struct extra *extra)
-{
-    struct text user;
-    err_t err = read_optional_text(reader, &user);
-    if (err || user.size == 0)
-        return err;
-    extra->reason = TEXT("impersonation is not supported");
-    return ERR(FORBIDDEN);
-}
-
-static err_t
-read_extra(const struct session *session, struct pack_reader *reader, struct extra *extra)
-{
-    struct pack_item map;
-    extra->reason = TEXT("malformed metadata");
-    err_t err = pack_read_typed(reader, PACK_MAP, &map);
-    for (uint32_t i = 0; i < map.size && !err; i++) {
-        struct text key;
-        err = pack_read_key(reader, &key);
-        if (err)
-            break;
-        if (text_equal(key, TEXT("bookmarks")))
-            err = read_bookmarks(session, reader, extra);
-        else if (text_equal(key, TEXT("tx_timeout")))
-            err = read_timeout(reader, extra);
-        else if (text_equal(key, TEXT("mode")))
-            err = read_mode(reader, extra);
-        else if (text_equal(key, TEXT("db")))
-            err = read_database(reader, extra);
-        else if (text_equal(key, TEXT("imp_user")))
-            err = read_impersonation(reader, extra);
-        else
-            err = pack_skip(reader);
-    }
-    return err;
-}
-
 static struct text
 database_name(bool is_system)
 {
@@ -712,16 +520,6 @@ write_home_database(const struct session *session, struct meta *meta, bool names
 {
     if (!names_database && bolt_at_least(session->version, 5, 8))
         meta_text(meta, TEXT("db"), TEXT("neo4j"));
-}
-
-static struct text
-bookmark_print(const struct session *session, uint64_t timestamp, char *out, size_t out_size)
-{
-    const struct net *net = session->conn->net;
-    int size = snprintf(
-        out, out_size, "%.*s%llu", (int)net->bookmark_prefix_size, net->bookmark_prefix, (unsigned long long)timestamp);
-    assert(size > 0 && (size_t)size < out_size);
-    return (struct text){out, (size_t)size};
 }
 
 /* ---- results ---- */
@@ -749,7 +547,8 @@ result_delete(struct result *result)
     if (result->query)
         query_free(result->query);
     arena_destroy(&result->arena);
-    memory_release(shard_memory(session_shard(session)), result, sizeof(*result) + result->message_size);
+    memory_release(
+        shard_memory(session_shard(session)), result, sizeof(*result) + result->message_size);
 }
 
 /* From the open ones to those that wait to be freed. */
@@ -778,8 +577,12 @@ results_delete_all(struct session *session)
 /* ---- RUN ---- */
 
 static err_t
-read_run(struct session *session, struct pack_reader *reader, struct result *result, struct query_options *options,
-         struct extra *extra)
+read_run(
+    struct session *session,
+    struct pack_reader *reader,
+    struct result *result,
+    struct query_options *options,
+    struct extra *extra)
 {
     extra->reason = TEXT("RUN: the query must be a string");
     err_t err = pack_read_text(reader, &options->text);
@@ -792,13 +595,17 @@ read_run(struct session *session, struct pack_reader *reader, struct result *res
     if (options->parameters.type != VALUE_MAP)
         return ERR(TYPE);
     if (!session->transaction)
-        return read_extra(session, reader, extra);
+        return metadata_read_extra(session->conn->net, reader, extra);
     extra->reason = TEXT("RUN: malformed metadata");
     return pack_skip(reader);
 }
 
 static void
-run_start(struct session *session, struct result *result, struct query_options *options, const struct extra *extra)
+run_start(
+    struct session *session,
+    struct result *result,
+    struct query_options *options,
+    const struct extra *extra)
 {
     result->is_autocommit = !session->transaction;
     result->is_system = session->transaction ? session->is_system : extra->is_system;
@@ -830,8 +637,8 @@ query_is_too_long(const struct pack_reader *reader)
 {
     struct pack_reader peek = *reader;
     struct text text;
-    return reader->size > QUERY_TEXT_SIZE_MAX && pack_read_text(&peek, &text) == 0
-        && text.size > QUERY_TEXT_SIZE_MAX;
+    return reader->size > QUERY_TEXT_SIZE_MAX && pack_read_text(&peek, &text) == 0 &&
+           text.size > QUERY_TEXT_SIZE_MAX;
 }
 
 static void
@@ -844,7 +651,8 @@ request_run(struct session *session, struct pack_reader *reader)
         return;
     }
     if (query_is_too_long(reader)) {
-        fail(session, ERR(LIMIT), TEXT("the query text is longer than the server accepts (16 MiB)"));
+        fail(
+            session, ERR(LIMIT), TEXT("the query text is longer than the server accepts (16 MiB)"));
         return;
     }
     struct result *result = result_new(session, reader);
@@ -852,7 +660,8 @@ request_run(struct session *session, struct pack_reader *reader)
         fail(session, ERR(MEMORY_POOL), (struct text){NULL, 0});
         return;
     }
-    struct pack_reader copy = {.data = result->message, .size = result->message_size, .offset = reader->offset};
+    struct pack_reader copy = {
+        .data = result->message, .size = result->message_size, .offset = reader->offset};
     err_t err = read_run(session, &copy, result, &options, &extra);
     if (!err && pack_reader_is_at_end(&copy)) {
         run_start(session, result, &options, &extra);
@@ -896,34 +705,6 @@ event_fields(void *context, const struct text *names, uint32_t count)
 
 /* ---- PULL and DISCARD ---- */
 
-struct demand {
-    int64_t row_count; /* -1: all */
-    int64_t qid;       /* -1: the newest */
-};
-
-static err_t
-read_demand(struct pack_reader *reader, struct demand *demand)
-{
-    struct pack_item map;
-    *demand = (struct demand){0, -1};
-    err_t err = pack_read_typed(reader, PACK_MAP, &map);
-    for (uint32_t i = 0; i < map.size && !err; i++) {
-        struct text key;
-        err = pack_read_key(reader, &key);
-        if (err)
-            break;
-        if (text_equal(key, TEXT("n")))
-            err = pack_read_integer(reader, &demand->row_count);
-        else if (text_equal(key, TEXT("qid")))
-            err = pack_read_integer(reader, &demand->qid);
-        else
-            err = pack_skip(reader);
-    }
-    if (!err && (demand->row_count < -1 || demand->row_count == 0 || demand->qid < -1))
-        err = ERR(ARGUMENT);
-    return err;
-}
-
 static struct result *
 result_lookup(const struct session *session, int64_t qid)
 {
@@ -941,9 +722,11 @@ result_lookup(const struct session *session, int64_t qid)
 static struct result *
 demanded_result(struct session *session, struct pack_reader *reader, struct demand *demand)
 {
-    err_t err = read_demand(reader, demand);
+    err_t err = metadata_read_demand(reader, demand);
     if (err) {
-        fail_reading(session, reader, err, TEXT("PULL, DISCARD: n must be -1 or positive, qid -1 or a number that was given out"));
+        fail_reading(
+            session, reader, err,
+            TEXT("PULL, DISCARD: n must be -1 or positive, qid -1 or a number that was given out"));
         return NULL;
     }
     if (!request_is_at_end(session, reader))
@@ -1044,7 +827,8 @@ event_paused(void *context)
 }
 
 static void
-respond_result_end(struct session *session, struct result *result, const struct query_summary *summary)
+respond_result_end(
+    struct session *session, struct result *result, const struct query_summary *summary)
 {
     struct meta meta;
     char bookmark[128];
@@ -1056,7 +840,8 @@ respond_result_end(struct session *session, struct result *result, const struct 
         .last_ns = shard_now_ns(session_shard(session)) - result->asked_ns,
     };
     if (result->is_autocommit && summary->bookmark)
-        context.bookmark = bookmark_print(session, summary->bookmark, bookmark, sizeof(bookmark));
+        context.bookmark = metadata_bookmark_print(
+            session->conn->net, summary->bookmark, bookmark, sizeof(bookmark));
     size_t start = response_open(session, &meta);
     summary_write_result(&meta, &context, summary);
     response_close(session, &meta, start);
@@ -1105,7 +890,8 @@ event_failed(void *context, const struct failure *failure)
     }
     struct failure told = *failure;
     if (result->write_err && !session->reset_count)
-        told = (struct failure){.err = result->write_err, .message = TEXT("a row could not be sent"), .offset = -1};
+        told = (struct failure){
+            .err = result->write_err, .message = TEXT("a row could not be sent"), .offset = -1};
     fail_with(session, &told);
     result_end(result);
     session_wait_end(session);
@@ -1146,7 +932,7 @@ static void
 request_begin(struct session *session, struct pack_reader *reader)
 {
     struct extra extra = {0};
-    err_t err = read_extra(session, reader, &extra);
+    err_t err = metadata_read_extra(session->conn->net, reader, &extra);
     if (err) {
         fail_reading(session, reader, err, extra.reason);
         return;
@@ -1161,7 +947,8 @@ request_begin(struct session *session, struct pack_reader *reader)
     session->is_system = extra.is_system;
     session->begin_names_database = extra.names_database;
     session->wait = SESSION_WAIT_BEGIN;
-    err = transaction_begin(session_shard(session), &options, begin_done, session, &session->transaction);
+    err = transaction_begin(
+        session_shard(session), &options, begin_done, session, &session->transaction);
     if (err) {
         session->wait = SESSION_WAIT_NONE;
         session->transaction = NULL;
@@ -1184,7 +971,9 @@ commit_done(void *context, const struct failure *failure, uint64_t bookmark)
     } else {
         session_move(session, SESSION_READY);
         size_t start = response_open(session, &meta);
-        meta_text(&meta, TEXT("bookmark"), bookmark_print(session, bookmark, printed, sizeof(printed)));
+        meta_text(
+            &meta, TEXT("bookmark"),
+            metadata_bookmark_print(session->conn->net, bookmark, printed, sizeof(printed)));
         response_close(session, &meta, start);
     }
 }
@@ -1267,50 +1056,6 @@ request_reset(struct session *session, struct pack_reader *reader)
 
 /* ---- ROUTE, TELEMETRY ---- */
 
-/* host, host:port or [address]:port. */
-static bool
-address_is_sane(struct text address, bool *has_port)
-{
-    size_t colon = SIZE_MAX;
-    bool in_brackets = false;
-    *has_port = false;
-    if (address.size == 0 || address.size > 255)
-        return false;
-    for (size_t i = 0; i < address.size; i++) {
-        char c = address.data[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-'
-            || c == '_';
-        if (c == '[' && i == 0)
-            in_brackets = true;
-        else if (c == ']' && in_brackets)
-            in_brackets = false;
-        else if (c == ':' && !in_brackets && colon == SIZE_MAX)
-            colon = i;
-        else if (!plain && !(in_brackets && (c == ':' || c == '%')))
-            return false;
-        else if (colon != SIZE_MAX && (c < '0' || c > '9'))
-            return false;
-    }
-    *has_port = colon != SIZE_MAX;
-    return !in_brackets && colon != 0 && colon + 1 != address.size;
-}
-
-/* `address` of a routing context; size 0 when it has none. */
-static err_t
-read_routing_address(struct pack_reader *reader, struct text *address)
-{
-    struct pack_item map;
-    *address = (struct text){NULL, 0};
-    err_t err = pack_read_typed(reader, PACK_MAP, &map);
-    for (uint32_t i = 0; i < map.size && !err; i++) {
-        struct text key;
-        err = pack_read_key(reader, &key);
-        if (!err)
-            err = text_equal(key, TEXT("address")) ? read_optional_text(reader, address) : pack_skip(reader);
-    }
-    return err;
-}
-
 static void
 respond_route(struct session *session, struct text address, bool is_system)
 {
@@ -1344,11 +1089,11 @@ request_route(struct session *session, struct pack_reader *reader)
     struct extra extra = {.reason = TEXT("ROUTE: malformed routing context")};
     struct text address;
     char printed[320];
-    err_t err = read_routing_address(reader, &address);
+    err_t err = metadata_read_routing_address(reader, &address);
     if (!err)
-        err = read_bookmarks(session, reader, &extra);
+        err = metadata_read_bookmarks(session->conn->net, reader, &extra);
     if (!err)
-        err = read_extra(session, reader, &extra);
+        err = metadata_read_extra(session->conn->net, reader, &extra);
     if (err) {
         fail_reading(session, reader, err, extra.reason);
         return;
@@ -1360,9 +1105,10 @@ request_route(struct session *session, struct pack_reader *reader)
         address = options->advertised_address;
     if (address.size == 0) {
         int size = snprintf(printed, sizeof(printed), "%s:%u", options->host, options->port);
-        address = (struct text){printed, size > 0 && (size_t)size < sizeof(printed) ? (size_t)size : 0};
+        address = (struct text){
+            printed, size > 0 && (size_t)size < sizeof(printed) ? (size_t)size : 0};
     }
-    if (!address_is_sane(address, &has_port)) {
+    if (!metadata_address_is_sane(address, &has_port)) {
         fail(session, ERR(ARGUMENT), TEXT("the routing context's address is not host:port"));
         return;
     }
@@ -1381,7 +1127,8 @@ request_telemetry(struct session *session, struct pack_reader *reader)
     if (!err && (interface < 0 || interface > 3))
         err = ERR(ARGUMENT);
     if (err)
-        fail_reading(session, reader, err, TEXT("TELEMETRY: the interface is a number from 0 to 3"));
+        fail_reading(
+            session, reader, err, TEXT("TELEMETRY: the interface is a number from 0 to 3"));
     else if (request_is_at_end(session, reader))
         respond_success(session);
 }
@@ -1442,8 +1189,8 @@ session_stop(struct session *session)
     session->is_stopping = true;
     session->state = SESSION_DEFUNCT;
     results_delete_all(session);
-    bool engine_only = session->wait == SESSION_WAIT_RUN || session->wait == SESSION_WAIT_PULL
-        || session->wait == SESSION_WAIT_DRAIN;
+    bool engine_only = session->wait == SESSION_WAIT_RUN || session->wait == SESSION_WAIT_PULL ||
+                       session->wait == SESSION_WAIT_DRAIN;
     if (engine_only)
         session->wait = SESSION_WAIT_NONE;
     if (session->wait == SESSION_WAIT_NONE)

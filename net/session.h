@@ -32,16 +32,16 @@ enum session_wait {
     SESSION_WAIT_NONE,
     SESSION_WAIT_AUTH,
     SESSION_WAIT_BEGIN,
-    SESSION_WAIT_RUN,       /* the columns of `current` */
-    SESSION_WAIT_PULL,      /* rows of `current`, or the end of its discarding */
-    SESSION_WAIT_DRAIN,     /* before COMMIT: `current` runs to its end unseen */
+    SESSION_WAIT_RUN,   /* the columns of `current` */
+    SESSION_WAIT_PULL,  /* rows of `current`, or the end of its discarding */
+    SESSION_WAIT_DRAIN, /* before COMMIT: `current` runs to its end unseen */
     SESSION_WAIT_COMMIT,
     SESSION_WAIT_ROLLBACK,
-    SESSION_WAIT_RESET,     /* RESET is rolling back */
+    SESSION_WAIT_RESET, /* RESET is rolling back */
 };
 
 enum {
-    SESSION_RESULT_COUNT_MAX = 1000, /* open results of a transaction */
+    SESSION_RESULT_COUNT_MAX = 1000,    /* open results of a transaction */
     SESSION_ARENA_SIZE_MAX = 512 << 20, /* parameters of one statement, decoded */
 };
 
@@ -67,11 +67,12 @@ struct session {
     uint8_t wait;  /* enum session_wait */
     bool is_stopping;
     bool is_authenticated;
-    bool is_system;    /* the open transaction works on the database "system" */
+    bool is_system; /* the open transaction works on the database "system" */
     bool begin_names_database;
     bool is_suspended; /* `current` was told that the client does not read */
     bool utc_patch;    /* 4.4: the client asked for UTC date-times */
-    uint32_t reset_count; /* RESETs read but not yet answered: everything before them is cut short */
+    uint32_t
+        reset_count; /* RESETs read but not yet answered: everything before them is cut short */
     uint32_t result_count;
     uint64_t number; /* unique on this shard */
     struct transaction *transaction;

@@ -88,11 +88,13 @@ failure_classification(const char *neo_code)
 {
     if (strncmp(neo_code, "Neo.ClientError.", 16) == 0)
         return TEXT("CLIENT_ERROR");
-    return strncmp(neo_code, "Neo.TransientError.", 19) == 0 ? TEXT("TRANSIENT_ERROR") : TEXT("DATABASE_ERROR");
+    return strncmp(neo_code, "Neo.TransientError.", 19) == 0 ? TEXT("TRANSIENT_ERROR")
+                                                             : TEXT("DATABASE_ERROR");
 }
 
 static void
-write_diagnostic_record(struct pack_writer *writer, const char *neo_code, const struct failure *failure)
+write_diagnostic_record(
+    struct pack_writer *writer, const char *neo_code, const struct failure *failure)
 {
     struct meta record;
     meta_open(&record, writer);
@@ -113,7 +115,8 @@ write_diagnostic_record(struct pack_writer *writer, const char *neo_code, const 
 }
 
 void
-summary_write_failure(struct pack_writer *writer, struct bolt_version version, const struct failure *failure)
+summary_write_failure(
+    struct pack_writer *writer, struct bolt_version version, const struct failure *failure)
 {
     enum err_code code = err_code(failure->err);
     const char *neo_code = err_neo_code(code), *status = err_gql_status(code);
@@ -127,7 +130,8 @@ summary_write_failure(struct pack_writer *writer, struct bolt_version version, c
         return;
     }
     char description[256];
-    int size = snprintf(description, sizeof(description), "error: %s. %s", gql_condition(status), err_text(code));
+    int size = snprintf(
+        description, sizeof(description), "error: %s. %s", gql_condition(status), err_text(code));
     assert(size > 0 && (size_t)size < sizeof(description));
     meta_text(&meta, TEXT("neo4j_code"), text_of(neo_code));
     meta_text(&meta, TEXT("message"), message);

@@ -1,6 +1,7 @@
 #include "engine/route/engine.h"
 
 #include "engine/route/plan_cache.h"
+#include "engine/route/query_state.h"
 #include "engine/route/run.h"
 
 enum { QUERY_MEMORY_DEFAULT_MIB = 1024 };
@@ -12,6 +13,8 @@ engine_reap(struct task *task)
     struct list_link *link;
     while ((link = list_pop_front(&engine->buried)))
         local_run_destroy(list_entry(link, struct local_run, link));
+    while ((link = list_pop_front(&engine->buried_queries)))
+        query_delete(link);
     return TASK_DONE;
 }
 
@@ -20,6 +23,13 @@ engine_bury(struct engine *engine, struct local_run *run)
 {
     list_remove(&run->link);
     list_push_back(&engine->buried, &run->link);
+    task_ready(engine->shard, &engine->reaper);
+}
+
+void
+engine_bury_query(struct engine *engine, struct list_link *link)
+{
+    list_push_back(&engine->buried_queries, link);
     task_ready(engine->shard, &engine->reaper);
 }
 
@@ -67,6 +77,7 @@ engine_create(struct shard *shard)
     for (uint32_t i = 0; i < RUN_BUCKET_COUNT; i++)
         list_init(&engine->runs[i]);
     list_init(&engine->buried);
+    list_init(&engine->buried_queries);
     task_init(&engine->reaper, TASK_BACKGROUND, engine_reap);
     for (uint32_t i = 0; i < PARTITION_COUNT; i++)
         engine->owners[i] = (uint8_t)partition_owner(shard, i);

@@ -15,7 +15,8 @@ struct engine {
     uint64_t next_run_id;
     struct list_link runs[RUN_BUCKET_COUNT]; /* local runs by id */
     uint32_t run_count;
-    struct list_link buried; /* forgotten local runs, freed by `reaper`: a task may not free itself */
+    /* Forgotten local runs and freed queries, given back by `reaper`: a task may not free itself. */
+    struct list_link buried, buried_queries;
     struct task reaper;
     struct plan_cache *plans;
     uint8_t owners[PARTITION_COUNT]; /* partition -> shard */
@@ -38,6 +39,8 @@ void engine_query_memory_set(struct shard *shard, uint64_t size);
 
 /* Frees the local run from a task of its own. */
 void engine_bury(struct engine *engine, struct local_run *run);
+/* The same for a query; `link` is its. */
+void engine_bury_query(struct engine *engine, struct list_link *link);
 /* Random numbers and the running clock, for expressions. */
 void engine_clocks_set(struct expr_context *expressions, struct shard *shard);
 

@@ -6,6 +6,7 @@
 #define ENGINE_RUN_EXECUTION_H
 
 #include "engine/plan/plan.h"
+#include "engine/run/id_map.h"
 #include "shards/txn/txn.h"
 
 /* A source with a limit of its own above another one: all memory of a query on one shard. */
@@ -38,15 +39,14 @@ struct execution {
     void (*wake)(struct execution *execution);
     uint32_t run_count;     /* traversal runs not yet forgotten everywhere */
     uint32_t request_count; /* writes and catalog requests out */
-    /* Nodes and relationships this statement deleted: deleting twice is no error. */
-    struct id_set *deleted_nodes, *deleted_rels;
-    bool profile;
+    /* What this statement deleted (node id * 2, relationship id * 2 + 1): deleting twice is no error. */
+    struct id_map deleted;
+    bool stopped_by_slice;
 };
 
 /* Records the first failure; `format` NULL: the default text of the code, unless an expression left one. */
 void execution_fail(struct execution *execution, err_t err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The same with an arena that is limited, so that the caller can say MEMORY_QUERY by returning it. */
 static inline bool
 execution_failed(const struct execution *execution)
 {

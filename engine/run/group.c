@@ -112,6 +112,7 @@ group_add(struct grouping *grouping, uint64_t hash, const struct value *keys, st
     if (!group)
         return ERR(MEMORY_QUERY);
     group->hash = hash;
+    group->index = grouping->group_count;
     group->keys = (struct value *)(group + 1);
     group->states = (struct aggregate *)(void *)(group->keys + grouping->key_count);
     for (uint32_t i = 0; i < grouping->key_count; i++) {
@@ -226,6 +227,29 @@ grouping_add(struct grouping *grouping, const struct batch *batch)
             return err;
     }
     return 0;
+}
+
+err_t
+grouping_distinct(
+    struct grouping *grouping, const struct batch *batch, uint32_t *rows, uint32_t *row_count, uint32_t *groups)
+{
+    *row_count = 0;
+    err_t err = arguments_evaluate(grouping, batch);
+    struct value *keys = arena_allocate(grouping->expressions->arena, sizeof(*keys) * grouping->key_count);
+    if (!err && !keys)
+        err = ERR(MEMORY_QUERY);
+    for (uint32_t row = 0; !err && row < batch->row_count; row++) {
+        for (uint32_t i = 0; i < grouping->key_count; i++)
+            keys[i] = grouping->columns[(size_t)i * BATCH_ROW_COUNT_MAX + row];
+        struct group *group;
+        bool fresh;
+        err = group_find(grouping, keys, &group, &fresh);
+        if (!err && fresh)
+            rows[(*row_count)++] = row;
+        if (!err && groups)
+            groups[row] = group->index;
+    }
+    return err;
 }
 
 err_t

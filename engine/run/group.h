@@ -13,6 +13,7 @@
 
 struct group {
     uint64_t hash;
+    uint32_t index; /* in groups[] */
     struct value *keys;
     struct aggregate *states;
 };
@@ -41,6 +42,10 @@ err_t grouping_create(
 void grouping_destroy(struct grouping *grouping);
 /* The rows of a batch. Temporaries go to expressions->arena. */
 err_t grouping_add(struct grouping *grouping, const struct batch *batch);
+/* The rows of the batch whose keys were not there before; they are now. `groups`, if not NULL, gets the
+ * group of each row. */
+err_t grouping_distinct(
+    struct grouping *grouping, const struct batch *batch, uint32_t *rows, uint32_t *row_count, uint32_t *groups);
 /* Makes the one group that a statement without keys has, also when no row came. */
 err_t grouping_settle(struct grouping *grouping);
 /* Up to BATCH_ROW_COUNT_MAX groups as columns: keys, then results. *count 0 at the end. */

@@ -103,7 +103,7 @@ operator_open(struct execution *execution, const struct op *op, struct argument 
     if (op_gives_argument(op->kind)) {
         inner = arena_zeroed(&execution->arena, sizeof(*inner));
         if (inner)
-            inner->tagged = op->kind == OP_APPLY && !op->flag;
+            inner->tagged = (op->kind == OP_APPLY && !op->flag) || (op->kind == OP_MERGE && merge_right_is_tagged(op));
     }
     if (!made->out.columns || !made->state || (op_gives_argument(op->kind) && !inner)) {
         execution_fail(execution, ERR(MEMORY_QUERY), NULL);

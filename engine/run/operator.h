@@ -74,6 +74,9 @@ err_t batch_copy(struct arena *arena, const struct batch *batch, struct batch *o
 /* An integer >= 0 for SKIP and LIMIT; `none` when the expression is NULL. */
 err_t operator_row_count(struct operator *op, const struct expr *expr, const char *clause, uint64_t none, uint64_t *out);
 
+/* op_merge.c: whether the right side of a MERGE may run for many rows at once. */
+bool merge_right_is_tagged(const struct op *op);
+
 /* Batches kept for later, copied, in order: the input of a barrier. */
 struct batch_list {
     struct batch_node *first, *last;

@@ -22,6 +22,8 @@ enum {
     WAL_FRAMES_IN_FLIGHT_MAX = 4,
     WAL_PAGE_SIZE = 4096,
 
+    TXN_OPEN_COUNT_MAX = 1 << 16, /* transactions a shard coordinates at once */
+
     QUERY_TEXT_SIZE_MAX = 16 << 20,
     QUERY_NESTING_MAX = 500,       /* depth of an expression or subquery */
     VALUE_NESTING_MAX = 100,       /* depth of a list or map that comes over the wire */

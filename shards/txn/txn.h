@@ -26,7 +26,10 @@ size_t commit_words_size(uint32_t shard_count);
 void commit_words_create(struct commit_words *words, uint32_t shard_count, uint64_t first_timestamp);
 
 err_t txn_manager_create(struct shard *shard, struct commit_words *words, struct txn_manager **out);
+/* The manager must be idle, except after a crash of the simulator. */
 void txn_manager_destroy(struct txn_manager *manager);
+/* No transaction is open here, and no part of one: asked while draining, with wal_drain. */
+bool txn_manager_is_idle(const struct txn_manager *manager);
 
 struct txn;
 
@@ -69,7 +72,9 @@ struct txn_write {
 void txn_write(struct txn *txn, struct txn_write *write);
 
 /* Either ends and frees the transaction; `done` runs later, also for a transaction without writes.
- * `timestamp` is the bookmark of a commit (the snapshot when nothing was written). */
+ * `timestamp` is the bookmark of a commit (the snapshot when nothing was written). A commit of a doomed
+ * transaction aborts it and reports why it was doomed. txn_abort may be called while a batch is under way:
+ * the batch's `done` then comes first, with ERR(TERMINATED) if nothing worse happened. */
 typedef void txn_done_fn(void *context, err_t err, uint64_t timestamp);
 void txn_commit(struct txn *txn, txn_done_fn *done, void *context);
 void txn_abort(struct txn *txn, txn_done_fn *done, void *context);

@@ -115,15 +115,13 @@ align_page(void *pointer)
 static struct segment *
 segment_take(struct wal *wal, uint64_t number, io_handle handle)
 {
-    for (uint32_t i = 0; i < SEGMENT_COUNT; i++) {
-        if (wal->segments[i].in_use)
-            continue;
-        wal->segments[i] = (struct segment){.wal = wal, .number = number, .handle = handle, .in_use = true};
-        return &wal->segments[i];
-    }
-    /* wal_segment_advance made sure of one. */
-    assert(false && "a segment is free");
-    return NULL;
+    struct segment *segment = wal->segments;
+    while (segment < wal->segments + SEGMENT_COUNT && segment->in_use)
+        segment++;
+    /* wal_segment_advance keeps one free. */
+    assert(segment < wal->segments + SEGMENT_COUNT);
+    *segment = (struct segment){.wal = wal, .number = number, .handle = handle, .in_use = true};
+    return segment;
 }
 
 static err_t

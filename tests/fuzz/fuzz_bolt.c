@@ -38,7 +38,8 @@ put_prologue(struct pack_writer *out, unsigned choice)
     static const uint8_t minors[4] = {4, 8, 0, 4};
     if (choice == 0)
         return;
-    const uint8_t hello[20] = {0x60, 0x60, 0xB0, 0x17, 0, 0, minors[choice & 3], (choice & 3) == 3 ? 4 : 5};
+    const uint8_t hello[20] = {
+        0x60, 0x60, 0xB0, 0x17, 0, 0, minors[choice & 3], (choice & 3) == 3 ? 4 : 5};
     pack_write_raw(out, hello, sizeof(hello));
     static const char hello_bytes[] = "\x00\x03\xB1\x01\xA0\x00\x00";
     static const char logon_bytes[] = "\x00\x03\xB1\x6A\xA0\x00\x00";
@@ -52,7 +53,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
         return 0;
-    struct sim_options sim_options = {.program = {.start = start, .drain = drain, .finish = finish}};
+    struct sim_options sim_options = {
+        .program = {.start = start, .drain = drain, .finish = finish}};
     options.port = 0;
     struct sim *sim = sim_create(data[0], 1, &sim_options);
     if (sim_start(sim))

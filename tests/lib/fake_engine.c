@@ -128,21 +128,24 @@ query_fail(struct query *query, err_t err, struct text message)
 static void
 query_plan(struct query *query)
 {
-    static const struct text names[] = {{"n", 1}, {"t", 1}, {"p", 1}, {"x", 1}, {"", 0}, {"", 0}, {"n", 1}, {"x", 1}, {"x", 1}};
+    static const struct text names[] = {{"n", 1}, {"t", 1}, {"p", 1}, {"x", 1}, {"", 0},
+                                        {"", 0},  {"n", 1}, {"x", 1}, {"x", 1}};
     if (query->kind == FAKE_HANG)
         return;
     if (query->kind == FAKE_ERROR) {
         query_fail(query, ERR(SYNTAX), TEXT("that is no command"));
         return;
     }
-    bool read_only = query->options.transaction ? query->options.transaction->read_only : query->options.read_only;
+    bool read_only = query->options.transaction ? query->options.transaction->read_only
+                                                : query->options.read_only;
     if (query->kind == FAKE_WRITE && read_only) {
         query_fail(query, ERR(ACCESS_MODE), (struct text){NULL, 0});
         return;
     }
     query->phase = PHASE_IDLE;
     event_enter(query);
-    query->options.events->fields(query->options.context, &names[query->kind], query->kind != FAKE_WRITE);
+    query->options.events->fields(
+        query->options.context, &names[query->kind], query->kind != FAKE_WRITE);
     event_leave(query);
 }
 
@@ -200,7 +203,8 @@ query_finish(struct query *query)
     }
     if (!query->options.transaction) {
         query->engine->autocommit_count++;
-        summary.bookmark = query->kind == FAKE_WRITE ? ++query->engine->clock : query->engine->clock;
+        summary.bookmark = query->kind == FAKE_WRITE ? ++query->engine->clock
+                                                     : query->engine->clock;
     }
     query->phase = PHASE_OVER;
     event_enter(query);
@@ -345,7 +349,8 @@ transaction_task(struct task *task)
 }
 
 static void
-transaction_step(struct transaction *transaction, uint8_t step, transaction_done_fn *done, void *context)
+transaction_step(
+    struct transaction *transaction, uint8_t step, transaction_done_fn *done, void *context)
 {
     assert(!transaction->done);
     transaction->step = step;

@@ -41,15 +41,19 @@ world_finish(struct shard *shard, void *context)
 
 void
 wire_world_create(
-    struct wire_world *world, uint64_t seed, uint32_t shard_count, const struct sim_options *options, enum net_auth auth)
+    struct wire_world *world,
+    uint64_t seed,
+    uint32_t shard_count,
+    const struct sim_options *options,
+    enum net_auth auth)
 {
     struct sim_options sim_options = options ? *options : (struct sim_options){0};
     *world = (struct wire_world){0};
     world->options.host = "127.0.0.1";
     world->options.auth = auth;
     world->options.database_id = TEXT("6ba7b810-9dad-11d1-80b4-00c04fd430c8");
-    sim_options.program
-        = (struct shard_program){.context = world, .start = world_start, .drain = world_drain, .finish = world_finish};
+    sim_options.program = (struct shard_program){
+        .context = world, .start = world_start, .drain = world_drain, .finish = world_finish};
     world->sim = sim_create(seed, shard_count, &sim_options);
     assert_int_equal(err_code(sim_start(world->sim)), ERR_NONE);
     world->port = net_port(sim_shard(world->sim, 0));
@@ -237,7 +241,8 @@ wire_wait(struct wire *wire)
 {
     if (wire->is_closed)
         return false;
-    bool progressed = sim_run_until(wire->world->sim, wire_progressed, wire, WAIT_SECONDS * SIM_SECOND);
+    bool progressed = sim_run_until(
+        wire->world->sim, wire_progressed, wire, WAIT_SECONDS * SIM_SECOND);
     if (!progressed)
         fail_msg("the server neither answered nor closed");
     return true;
@@ -260,7 +265,9 @@ static struct text
 wire_take_message(struct wire *wire)
 {
     struct frame_reader reader = {0};
-    struct text input = {(const char *)wire->in.data + wire->in_offset, wire->in.size - wire->in_offset}, chunk;
+    struct text
+        input = {(const char *)wire->in.data + wire->in_offset, wire->in.size - wire->in_offset},
+        chunk;
     char *content = arena_allocate(&wire->arena, input.size + 1);
     size_t size = 0;
     for (;;) {
@@ -317,7 +324,8 @@ wire_expect(struct wire *wire, uint8_t tag)
     if (message.tag != tag) {
         struct value text = wire_entry(message.value, "message");
         if (text.type == VALUE_STRING)
-            fail_msg("tag %02X instead of %02X: %.*s", message.tag, tag, TEXT_ARGS(value_text(text)));
+            fail_msg(
+                "tag %02X instead of %02X: %.*s", message.tag, tag, TEXT_ARGS(value_text(text)));
         fail_msg("tag %02X instead of %02X", message.tag, tag);
     }
     return message.value;

@@ -16,7 +16,11 @@ struct wire_world {
 
 /* `options` may be NULL; its program is set here. Asserts that the world starts. */
 void wire_world_create(
-    struct wire_world *world, uint64_t seed, uint32_t shard_count, const struct sim_options *options, enum net_auth auth);
+    struct wire_world *world,
+    uint64_t seed,
+    uint32_t shard_count,
+    const struct sim_options *options,
+    enum net_auth auth);
 /* Stops and asserts that everything came back: connections, queries, memory. */
 void wire_world_destroy(struct wire_world *world);
 /* Sums over all shards. */

@@ -174,7 +174,8 @@ points_match_their_vectors(void **state)
     struct value_point solid = {4979, 3, 1, 2, 1};
     assert_value(
         &bolt5, boxed(VALUE_POINT, &solid),
-        "B4 59 C9 13 73 C1 3F F0 00 00 00 00 00 00 C1 40 00 00 00 00 00 00 00 C1 3F F0 00 00 00 00 00 00");
+        "B4 59 C9 13 73 C1 3F F0 00 00 00 00 00 00 C1 40 00 00 00 00 00 00 00 C1 3F F0 00 00 00 00 "
+        "00 00");
 }
 
 #define NODE_1 "B4 4E 01 91 81 41 A1 81 6B 01 85 34 3A 78 3A 31"
@@ -275,7 +276,8 @@ long_path_keeps_every_step(void **state)
 
 /* A string, bytes, list and map of `size` must begin with these markers and come back equal. */
 static void
-assert_size_class(uint32_t size, const char *string, const char *bytes, const char *list, const char *map)
+assert_size_class(
+    uint32_t size, const char *string, const char *bytes, const char *list, const char *map)
 {
     struct arena arena;
     arena_create(&arena, memory_heap(), 256 << 20);
@@ -286,8 +288,10 @@ assert_size_class(uint32_t size, const char *string, const char *bytes, const ch
     for (uint32_t i = 0; i < size; i++)
         entries[i].key = arena_printf(&arena, "%u", i);
     struct value values[4] = {
-        value_string((struct text){content, size}), {.type = VALUE_BYTES, .size = size},
-        value_list(items, size), value_map(entries, size)};
+        value_string((struct text){content, size}),
+        {.type = VALUE_BYTES, .size = size},
+        value_list(items, size),
+        value_map(entries, size)};
     values[1].string = content;
     const char *const markers[4] = {string, bytes, list, map};
     for (int i = 0; i < 4; i++) {
@@ -323,7 +327,8 @@ every_size_class_has_its_marker(void **state)
     assert_size_class(255, "D0 FF", "CC FF", "D4 FF", "D8 FF");
     assert_size_class(256, "D1 01 00", "CD 01 00", "D5 01 00", "D9 01 00");
     assert_size_class(65535, "D1 FF FF", "CD FF FF", "D5 FF FF", "D9 FF FF");
-    assert_size_class(65536, "D2 00 01 00 00", "CE 00 01 00 00", "D6 00 01 00 00", "DA 00 01 00 00");
+    assert_size_class(
+        65536, "D2 00 01 00 00", "CE 00 01 00 00", "D6 00 01 00 00", "DA 00 01 00 00");
 }
 
 static enum err_code
@@ -361,10 +366,43 @@ malformed_bytes_are_refused(void **state)
 {
     (void)state;
     const char *const malformed[] = {
-        "", "C4", "C7", "CF", "D3", "D7", "DB", "DC 01 01", "DF", "E0", "EF", "B1", "C1 00", "C9 00", "CB 00",
-        "81", "D0", "D0 05 61", "D2 FF FF FF FF", "D2 7F FF FF FF", "CE 7F FF FF FF", "94 01", "D6 7F FF FF FF",
-        "D6 FF FF FF FF", "A1 81 61", "A1 01 01", "DA 7F FF FF FF", "DA 00 00 00 02 80 01", "B3 44 01 01 01",
-        "81 FF", "82 C0 80", "83 ED A0 80", "84 F4 90 80 80", "82 E2 82", "81 80", "83 E0 80 80", "84 F0 80 80 80",
+        "",
+        "C4",
+        "C7",
+        "CF",
+        "D3",
+        "D7",
+        "DB",
+        "DC 01 01",
+        "DF",
+        "E0",
+        "EF",
+        "B1",
+        "C1 00",
+        "C9 00",
+        "CB 00",
+        "81",
+        "D0",
+        "D0 05 61",
+        "D2 FF FF FF FF",
+        "D2 7F FF FF FF",
+        "CE 7F FF FF FF",
+        "94 01",
+        "D6 7F FF FF FF",
+        "D6 FF FF FF FF",
+        "A1 81 61",
+        "A1 01 01",
+        "DA 7F FF FF FF",
+        "DA 00 00 00 02 80 01",
+        "B3 44 01 01 01",
+        "81 FF",
+        "82 C0 80",
+        "83 ED A0 80",
+        "84 F4 90 80 80",
+        "82 E2 82",
+        "81 80",
+        "83 E0 80 80",
+        "84 F0 80 80 80",
         "B2 45 01 02",
     };
     for (size_t i = 0; i < sizeof(malformed) / sizeof(*malformed); i++) {
@@ -381,9 +419,13 @@ values_out_of_range_are_refused_without_blaming_the_format(void **state)
     assert_int_equal(decode(&bolt5, "B1 44 CB 7F FF FF FF FF FF FF FF"), ERR_ARGUMENT);
     assert_int_equal(decode(&bolt5, "B2 64 01 FF"), ERR_ARGUMENT);
     assert_int_equal(decode(&bolt5, "B2 54 01 CA 7F FF FF FF"), ERR_ARGUMENT);
-    assert_int_equal(decode(&bolt5, "B3 58 01 C1 3F F0 00 00 00 00 00 00 C1 40 00 00 00 00 00 00 00"), ERR_ARGUMENT);
+    assert_int_equal(
+        decode(&bolt5, "B3 58 01 C1 3F F0 00 00 00 00 00 00 C1 40 00 00 00 00 00 00 00"),
+        ERR_ARGUMENT);
     assert_int_equal(decode(&bolt5, "B3 69 01 00 80"), ERR_ARGUMENT);
-    assert_int_equal(decode(&bolt5, "B4 45 00 00 CB 7F FF FF FF FF FF FF FF CB 7F FF FF FF FF FF FF FF"), ERR_ARGUMENT);
+    assert_int_equal(
+        decode(&bolt5, "B4 45 00 00 CB 7F FF FF FF FF FF FF FF CB 7F FF FF FF FF FF FF FF"),
+        ERR_ARGUMENT);
     assert_int_equal(decode(&bolt5, "B1 44 81 61"), ERR_TYPE);
     assert_int_equal(decode(&bolt5, "B1 7A 01"), ERR_TYPE);
 }
@@ -537,8 +579,12 @@ check_wants_exactly_one_structure(void **state)
         const char *hex;
         enum err_code code;
     } messages[] = {
-        {"B0 0F", ERR_NONE},          {"B1 70 A0", ERR_NONE},   {"B0 0F 00", ERR_REQUEST_FORMAT},
-        {"A0", ERR_REQUEST_FORMAT},   {"", ERR_REQUEST_FORMAT}, {"B1 70", ERR_REQUEST_FORMAT},
+        {"B0 0F", ERR_NONE},
+        {"B1 70 A0", ERR_NONE},
+        {"B0 0F 00", ERR_REQUEST_FORMAT},
+        {"A0", ERR_REQUEST_FORMAT},
+        {"", ERR_REQUEST_FORMAT},
+        {"B1 70", ERR_REQUEST_FORMAT},
         {"B1 70 A1 01 01", ERR_REQUEST_FORMAT},
     };
     for (size_t i = 0; i < sizeof(messages) / sizeof(*messages); i++) {

@@ -340,7 +340,10 @@ struct hostile {
     const char *bytes;
     size_t size;
 };
-#define HOSTILE(name, bytes) {name, bytes, sizeof(bytes) - 1}
+#define HOSTILE(name, bytes)                                                                       \
+    {                                                                                              \
+        name, bytes, sizeof(bytes) - 1                                                             \
+    }
 
 /* After these an authenticated connection gets a FAILURE and ends. */
 static const struct hostile hostile_messages[] = {
@@ -356,7 +359,9 @@ static const struct hostile hostile_messages[] = {
     HOSTILE("illegal marker", "\x00\x07\xB3\x10\x80\xA1\x81\x61\xC7\x00\x00"),
     HOSTILE("bytes behind the message", "\x00\x06\xB3\x10\x80\xA0\xA0\x01\x00\x00"),
     HOSTILE("server message", "\x00\x03\xB1\x70\xA0\x00\x00"),
-    HOSTILE("structure with too few fields", "\x00\x0A\xB3\x10\x80\xA1\x81\x61\xB1\x45\x01\xA0\x00\x00"),
+    HOSTILE(
+        "structure with too few fields",
+        "\x00\x0A\xB3\x10\x80\xA1\x81\x61\xB1\x45\x01\xA0\x00\x00"),
 };
 
 static void
@@ -531,7 +536,8 @@ static void
 foreign_protocols_are_closed_without_an_answer(void **state)
 {
     (void)state;
-    const char *const greetings[] = {"\x16\x03\x01\x02\x00\x01\x00\x01\xFC\x03\x03", "SSH-2.0-x\r\n", "POST / HTTP/1.1\r\n\r\n"};
+    const char *const greetings[] = {
+        "\x16\x03\x01\x02\x00\x01\x00\x01\xFC\x03\x03", "SSH-2.0-x\r\n", "POST / HTTP/1.1\r\n\r\n"};
     struct wire_world world;
     wire_world_create(&world, 37, 1, NULL, NET_AUTH_NONE);
     for (size_t i = 0; i < 3; i++) {
@@ -553,7 +559,8 @@ http_request_gets_the_discovery_document(void **state)
     struct wire wire;
     wire_world_create(&world, 38, 1, NULL, NET_AUTH_NONE);
     wire_create(&wire, &world);
-    static const char request[] = "GET / HTTP/1.1\r\nAccept: */*\r\nhost: db.example.org:7687\r\n\r\n";
+    static const char request[] =
+        "GET / HTTP/1.1\r\nAccept: */*\r\nhost: db.example.org:7687\r\n\r\n";
     wire_put(&wire, request, sizeof(request) - 1);
     char answer[2048];
     size_t size = 0;
@@ -582,7 +589,8 @@ damaged_traffic_breaks_nothing(void **state)
         wire_put_hello(&wire);
         wire_put_logon(&wire, NULL, NULL);
         for (int i = 0; i < 20; i++) {
-            const char *const queries[] = {"ROWS 300", "WRITE", "ERROR", "FAIL 3", "HANG_PULL", "PARAMETERS"};
+            const char *const queries[] = {"ROWS 300", "WRITE",     "ERROR",
+                                           "FAIL 3",   "HANG_PULL", "PARAMETERS"};
             wire_put_run(&wire, queries[sim_random(world.sim, 6)]);
             wire_put_pull(&wire, (int64_t)sim_random(world.sim, 100));
             if (sim_random(world.sim, 2))
@@ -590,7 +598,8 @@ damaged_traffic_breaks_nothing(void **state)
         }
         uint64_t damage = sim_random(world.sim, 4);
         for (uint64_t i = 0; i < damage; i++)
-            wire.out.data[24 + sim_random(world.sim, wire.out.size - 24)] = (uint8_t)sim_random(world.sim, 256);
+            wire.out.data[24 + sim_random(world.sim, wire.out.size - 24)] = (uint8_t)sim_random(
+                world.sim, 256);
         if (sim_random(world.sim, 2))
             wire.out.size -= sim_random(world.sim, wire.out.size);
         for (int i = 0; i < 50; i++) {
@@ -632,7 +641,8 @@ every_allocation_may_fail_once(void **state)
         uint8_t answer[4];
         bool open = wire_receive_bytes(&wire, answer, 4);
         uint32_t record_count = 0;
-        while (open && record_count < 300 && wire_receive(&wire, &message) && message.tag != BOLT_FAILURE)
+        while (open && record_count < 300 && wire_receive(&wire, &message) &&
+               message.tag != BOLT_FAILURE)
             record_count += message.tag == BOLT_RECORD;
         completed_count += record_count == 300;
         wire_destroy(&wire);
@@ -649,7 +659,8 @@ stop_ends_busy_connections(void **state)
     (void)state;
     struct wire_world world;
     struct wire wires[6];
-    const char *const queries[] = {"HANG", "HANG_PULL", "TEXTS 60000 500", "ROWS 1", "WRITE", "ERROR"};
+    const char *const queries[] = {"HANG",   "HANG_PULL", "TEXTS 60000 500",
+                                   "ROWS 1", "WRITE",     "ERROR"};
     wire_world_create(&world, 51, 3, NULL, NET_AUTH_NONE);
     for (int i = 0; i < 6; i++) {
         wire_create(&wires[i], &world);
@@ -753,7 +764,8 @@ password_in_hello_decides_before_5_1(void **state)
         wire_put(&wire, "\x60\x60\xB0\x17\0\0\4\4\0\0\0\0\0\0\0\0\0\0\0\0", 20);
         struct pack_writer *writer = wire_open(&wire, BOLT_HELLO, 1);
         const char *const words[] = {
-            "user_agent", "t/1", "scheme", "basic", "principal", "neo4j", "credentials", good ? "secret" : "guess"};
+            "user_agent", "t/1",   "scheme",      "basic",
+            "principal",  "neo4j", "credentials", good ? "secret" : "guess"};
         pack_write_map(writer, 5);
         for (int i = 0; i < 8; i++)
             pack_write_string(writer, text_of(words[i]));
@@ -786,7 +798,8 @@ failed_log_ons_lock_the_name_for_a_while(void **state)
         struct wire wire;
         wire_create(&wire, &world);
         struct wire_message message = log_on(&wire, "neo4j", i < 4 ? "guess" : "secret");
-        expected = i < 3 ? "Neo.ClientError.Security.Unauthorized" : "Neo.ClientError.Security.AuthenticationRateLimit";
+        expected = i < 3 ? "Neo.ClientError.Security.Unauthorized"
+                         : "Neo.ClientError.Security.AuthenticationRateLimit";
         assert_true(wire_text_is(wire_entry(message.value, "code"), expected));
         wire_destroy(&wire);
     }

@@ -106,7 +106,8 @@ static void
 every_version_is_agreed_on_and_works(void **state)
 {
     struct fixture *fixture = *state;
-    const uint8_t versions[][2] = {{4, 4}, {5, 0}, {5, 1}, {5, 2}, {5, 3}, {5, 4}, {5, 6}, {5, 7}, {5, 8}};
+    const uint8_t versions[][2] = {{4, 4}, {5, 0}, {5, 1}, {5, 2}, {5, 3},
+                                   {5, 4}, {5, 6}, {5, 7}, {5, 8}};
     for (size_t i = 0; i < sizeof(versions) / sizeof(*versions); i++) {
         struct wire wire;
         wire_create(&wire, &fixture->world);
@@ -325,7 +326,8 @@ parameters_of_every_type_come_back(void **state)
     struct value_duration duration = {1, 2, 3, 4};
     struct value_point point = {7203, 2, 1.5, 2.5, 0};
     struct value_date_time at = {.seconds = 1700000000, .nanoseconds = 5, .offset_seconds = 3600};
-    struct value items[8] = {value_null(), value_boolean(true), value_integer(INT64_MIN), value_float(0.5)};
+    struct value items[8] = {
+        value_null(), value_boolean(true), value_integer(INT64_MIN), value_float(0.5)};
     items[4] = (struct value){.type = VALUE_DATE};
     items[4].integer = 19000;
     items[5] = (struct value){.type = VALUE_DURATION};
@@ -334,7 +336,9 @@ parameters_of_every_type_come_back(void **state)
     items[6].point = &point;
     items[7] = (struct value){.type = VALUE_DATE_TIME};
     items[7].date_time = &at;
-    struct map_entry entries[2] = {{TEXT("list"), value_list(items, 8)}, {TEXT("text"), value_string(TEXT("gr\xC3\xBC\xC3\x9F"))}};
+    struct map_entry entries[2] = {
+        {TEXT("list"), value_list(items, 8)},
+        {TEXT("text"), value_string(TEXT("gr\xC3\xBC\xC3\x9F"))}};
     struct pack_writer *writer = wire_open(wire, BOLT_RUN, 3);
     pack_write_string(writer, TEXT("PARAMETERS"));
     pack_write_entries(writer, &format, entries, 2);
@@ -405,8 +409,10 @@ database_names_are_checked(void **state)
 static void
 foreign_bookmark_is_refused(void **state)
 {
-    const char *const bookmarks[] = {"FB:kcwQ", "QV:6ba7b810-9dad-11d1-80b4-00c04fd430c8:", "QV:6ba7b810-9dad-11d1-80b4-00c04fd430c8:1x",
-                                     "QV:other:1", ""};
+    const char *const bookmarks[] = {
+        "FB:kcwQ",
+        "QV:6ba7b810-9dad-11d1-80b4-00c04fd430c8:", "QV:6ba7b810-9dad-11d1-80b4-00c04fd430c8:1x",
+        "QV:other:1", ""};
     struct wire *wire = wire_of(state);
     wire_connect(wire, 5, 4);
     for (size_t i = 0; i < sizeof(bookmarks) / sizeof(*bookmarks); i++) {
@@ -458,7 +464,8 @@ failure_has_the_new_shape_from_5_7_on(void **state)
     wire_connect(wire, 5, 7);
     wire_put_run(wire, "ERROR");
     struct value map = wire_expect(wire, BOLT_FAILURE);
-    assert_true(wire_text_is(wire_entry(map, "neo4j_code"), "Neo.ClientError.Statement.SyntaxError"));
+    assert_true(
+        wire_text_is(wire_entry(map, "neo4j_code"), "Neo.ClientError.Statement.SyntaxError"));
     assert_true(wire_text_is(wire_entry(map, "gql_status"), "42001"));
     assert_true(wire_text_is(wire_entry(map, "message"), "that is no command"));
     assert_int_equal(wire_entry(map, "description").type, VALUE_STRING);
@@ -750,7 +757,11 @@ route_echoes_the_dialled_address(void **state)
     wire_connect(wire, 5, 4);
     const struct {
         const char *dialled, *answered;
-    } cases[] = {{"h:7687", "h:7687"}, {"db.example.org", "db.example.org:7687"}, {"[::1]:99", "[::1]:99"}, {NULL, NULL}};
+    } cases[] = {
+        {"h:7687", "h:7687"},
+        {"db.example.org", "db.example.org:7687"},
+        {"[::1]:99", "[::1]:99"},
+        {NULL, NULL}};
     for (size_t i = 0; i < 4; i++) {
         put_route(wire, cases[i].dialled);
         struct value table = wire_entry(wire_expect(wire, BOLT_SUCCESS), "rt");
@@ -789,7 +800,8 @@ noops_between_messages_are_skipped(void **state)
     assert_still_works(wire);
 }
 
-#define SESSION_TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
+#define SESSION_TEST(function)                                                                     \
+    cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
 
 int
 main(void)
