@@ -268,7 +268,7 @@ index_operation_add(struct apply *apply, uint8_t type, uint32_t index, uint64_t 
     }
     struct operation *operation = &apply->index_operations[outcome->index_operation_count];
     *operation = (struct operation){.type = type, .index = index, .node = {node}};
-    if (!value_copy(apply->arena, value, &operation->value))
+    if (!value_copy_deep(apply->arena, value, &operation->value))
         return ERR(MEMORY_POOL);
     outcome->index_operation_count++;
     return 0;

@@ -333,7 +333,7 @@ slot_is_versioned(const struct column_slot *slot, uint64_t id)
 err_t value_own(struct pool *pool, struct value value, struct value *out);
 void value_disown(struct pool *pool, struct value value);
 /* A deep copy in an arena; false without memory. */
-bool value_copy(struct arena *arena, struct value value, struct value *out);
+bool value_copy_deep(struct arena *arena, struct value value, struct value *out);
 
 /* --- versions: chain.c --- */
 

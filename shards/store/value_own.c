@@ -121,7 +121,7 @@ value_disown(struct pool *pool, struct value value)
 }
 
 bool
-value_copy(struct arena *arena, struct value value, struct value *out)
+value_copy_deep(struct arena *arena, struct value value, struct value *out)
 {
     size_t size = owned_size(value);
     *out = value;
