@@ -31,20 +31,18 @@ listener_open(struct net *net)
     struct seam *seam = net->shard->seam;
     uint16_t port = net->options->port;
     err_t err = seam->ops->listen(seam, net->options->host, &port, &net->listener);
-    if (err)
-        return err;
-    if (net->options->port == 0)
+    if (!err && net->options->port == 0)
         net->options->port = port;
-    listener_accept(net);
-    return 0;
+    return err;
 }
 
-/* The other shards learn here which port the first one got. */
+/* The first turn. Nothing is submitted before it: when another shard cannot start, there is no turn, and
+ * net_destroy follows at once. A shard that did not know the port opens its listener only here. */
 static enum task_result
-listener_open_late(struct task *task)
+listener_begin(struct task *task)
 {
     struct net *net = list_entry(task, struct net, listen_task);
-    err_t err = listener_open(net);
+    err_t err = net->listener < 0 ? listener_open(net) : 0;
     if (err) {
         char place[64], line[192];
         err_birthplace(err, place, sizeof(place));
@@ -53,7 +51,9 @@ listener_open_late(struct task *task)
             net->shard->index, net->options->host, net->options->port, err_text(err_code(err)),
             place);
         net->shard->seam->ops->log(net->shard->seam, line);
+        return TASK_DONE;
     }
+    listener_accept(net);
     return TASK_DONE;
 }
 
@@ -81,10 +81,10 @@ net_start(struct shard *shard, struct net_options *options)
     err_t err = 0;
     if (options->auth == NET_AUTH_BASIC)
         err = auth_open(&net->auth, shard);
-    task_init(&net->listen_task, TASK_POINT, listener_open_late);
+    task_init(&net->listen_task, TASK_POINT, listener_begin);
     if (!err && (shard->index == 0 || options->port != 0))
         err = listener_open(net);
-    else if (!err)
+    if (!err)
         task_ready(shard, &net->listen_task);
     if (err)
         net_destroy(shard);
@@ -137,7 +137,7 @@ net_destroy(struct shard *shard)
     struct net *net = shard_net(shard);
     if (!net)
         return;
-    assert(list_is_empty(&net->conns));
+    assert(list_is_empty(&net->conns) && !net->accept_op.submitted);
     task_cancel(shard, &net->listen_task);
     timer_stop(shard, &net->accept_timer);
     timer_stop(shard, &net->watch_timer);

@@ -88,6 +88,7 @@ net_auth_create(struct seam *seam, struct text initial_password)
 static err_t
 user_parse(struct auth *auth, struct text line)
 {
+    assert(line.data && line.size);
     const char *colon = memchr(line.data, ':', line.size);
     size_t name_size = colon ? (size_t)(colon - line.data) : 0;
     size_t hash_size = colon ? line.size - name_size - 1 : 0;
@@ -108,6 +109,7 @@ static err_t
 users_parse(struct auth *auth, struct text content)
 {
     while (content.size) {
+        assert(content.data);
         const char *end = memchr(content.data, '\n', content.size);
         size_t size = end ? (size_t)(end - content.data) : content.size;
         if (size) {

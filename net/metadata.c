@@ -103,7 +103,7 @@ metadata_read_bookmarks(const struct net *net, struct pack_reader *reader, struc
         return ERR(TYPE);
     for (uint32_t i = 0; i < list.size; i++) {
         struct text text;
-        uint64_t timestamp;
+        uint64_t timestamp = 0;
         err = pack_read_text(reader, &text);
         if (err)
             return err;

@@ -382,7 +382,7 @@ pack_read(struct pack_reader *reader, struct pack_item *item)
     *item = (struct pack_item){.type = PACK_NULL};
     if (marker < 0x80 || marker >= 0xF0) {
         item->type = PACK_INTEGER;
-        item->integer = (int8_t)marker;
+        item->integer = marker < 0x80 ? marker : (int64_t)marker - 0x100;
         return 0;
     }
     switch (marker >> 4) {
@@ -457,12 +457,11 @@ pack_skip(struct pack_reader *reader)
     struct skip_frame stack[SKIP_NESTING_MAX];
     unsigned height = 0;
     do {
-        struct pack_item item;
+        struct pack_item item = {.type = PACK_NULL};
         err_t err;
         struct text key;
         if (height && stack[height - 1].is_map && stack[height - 1].left % 2 == 0) {
             err = pack_read_key(reader, &key);
-            item.type = PACK_NULL;
         } else {
             err = pack_read(reader, &item);
         }

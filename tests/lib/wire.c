@@ -318,7 +318,7 @@ wire_receive(struct wire *wire, struct wire_message *message)
 struct value
 wire_expect(struct wire *wire, uint8_t tag)
 {
-    struct wire_message message;
+    struct wire_message message = {0};
     if (!wire_receive(wire, &message))
         fail_msg("the server closed instead of answering");
     if (message.tag != tag) {
