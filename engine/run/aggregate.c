@@ -159,20 +159,20 @@ sum_real(struct aggregate *aggregate, double real)
     aggregate->real = sum;
 }
 
-/* The 128-bit sum of integers is kept as two words: `integer` and, above it, `integer_high`. */
-static void
-sum_integer(struct aggregate *aggregate, __int128 integer)
-{
-    __int128 sum = ((__int128)aggregate->integer_high << 64 | (uint64_t)aggregate->integer) +
-                   integer;
-    aggregate->integer = (int64_t)(uint64_t)sum;
-    aggregate->integer_high = (int64_t)(sum >> 64);
-}
-
+/* The 128-bit sum of integers is kept as two words, the low one and `integer_high`. */
 static __int128
 integer_sum(const struct aggregate *aggregate)
 {
-    return (__int128)aggregate->integer_high << 64 | (uint64_t)aggregate->integer;
+    unsigned __int128 high = (uint64_t)aggregate->integer_high;
+    return (__int128)(high << 64 | (uint64_t)aggregate->integer);
+}
+
+static void
+sum_integer(struct aggregate *aggregate, __int128 integer)
+{
+    unsigned __int128 sum = (unsigned __int128)integer_sum(aggregate) + (unsigned __int128)integer;
+    aggregate->integer = (int64_t)(uint64_t)sum;
+    aggregate->integer_high = (int64_t)(uint64_t)(sum >> 64);
 }
 
 static err_t

@@ -387,9 +387,14 @@ map_letters(
             i = end;
             continue;
         }
+        i = end;
+        if (upper && code == 0xdf) {
+            /* The sharp s: one letter here and two in capitals, as everybody writes it. */
+            builder_add(&builder, TEXT("SS"));
+            continue;
+        }
         code = upper ? utf8proc_toupper(code) : utf8proc_tolower(code);
         builder.size += (size_t)utf8proc_encode_char(code, (utf8proc_uint8_t *)to);
-        i = end;
     }
     return finish_string(context, at, &builder, out);
 }
