@@ -109,8 +109,11 @@ undo_one(struct store *store, const struct intent *intent)
     entry->deleted = STAMP_NEVER;
     if (entry->created != STAMP_BASE && !(entry->flags & ENTRY_AHEAD))
         return;
-    if (delta->kind == LIST_OUT)
-        entry_rel(store, delta, entry->number)->end_partition &= (uint16_t)~REL_VERSIONED;
+    if (delta->kind == LIST_OUT) {
+        /* The entry may have gone to base while its deletion was open. */
+        struct rel_stored *stored = entry_rel(store, delta, entry->number);
+        stored->end_partition = (uint16_t)((stored->end_partition & ~REL_VERSIONED) | REL_EXISTS);
+    }
     delta_remove(delta, entry);
 }
 
