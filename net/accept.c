@@ -14,6 +14,7 @@
 
 #include <stdio.h>
 
+#include "engine/route/query.h"
 #include "net/conn.h"
 
 static void listener_accept(struct net *net);
@@ -128,7 +129,7 @@ net_drain(struct shard *shard)
         }
     }
     return net->listener_is_closed && !net->accept_op.submitted && list_is_empty(&net->conns) &&
-           net->auth.check_count == 0;
+           net->auth.check_count == 0 && engine_is_idle(shard);
 }
 
 void

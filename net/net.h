@@ -43,7 +43,7 @@ err_t net_start(struct shard *shard, struct net_options *options);
 /* The port in use; 0 before it listens. */
 uint16_t net_port(const struct shard *shard);
 /* Stops listening and closes every connection; work that runs is cancelled and rolled back. True when
- * all are gone. */
+ * all are gone, and the engine has wound up what they had begun. */
 bool net_drain(struct shard *shard);
 void net_destroy(struct shard *shard);
 

@@ -914,8 +914,6 @@ begin_done(void *context, const struct failure *failure, uint64_t bookmark)
     struct meta meta;
     (void)bookmark;
     session_wait_end(session);
-    if (failure)
-        session->transaction = NULL;
     if (session->is_stopping) {
         stop_continue(session);
     } else if (failure) {

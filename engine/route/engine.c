@@ -92,6 +92,13 @@ engine_create(struct shard *shard)
     return 0;
 }
 
+bool
+engine_is_idle(const struct shard *shard)
+{
+    const struct engine *engine = shard->engine;
+    return !engine || (engine->query_count == 0 && engine->transaction_count == 0);
+}
+
 void
 engine_destroy(struct shard *shard)
 {

@@ -735,6 +735,7 @@ query_run(struct shard *shard, const struct query_options *options, struct query
         .bookmark = options->bookmark,
         .read_only = options->read_only,
     };
+    engine->query_count++;
     list_init(&query->link);
     task_init(&query->task, TASK_POINT, query_tick);
     execution_create(query, engine);
@@ -818,6 +819,7 @@ query_delete(struct list_link *link)
     id_map_destroy(&execution->deleted);
     expr_context_destroy(&execution->expressions);
     arena_destroy(&execution->arena);
-    assert(execution->memory.memory.used_size == 0);
+    assert(execution->memory.memory.used_size == 0 && execution->engine->query_count > 0);
+    execution->engine->query_count--;
     memory_release(shard_memory(query->shard), query, sizeof(*query));
 }

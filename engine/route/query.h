@@ -24,6 +24,9 @@ struct plan;
 /* Creates / destroys the engine's state of a shard (shard->engine): handlers of messages, plan cache. */
 err_t engine_create(struct shard *shard);
 void engine_destroy(struct shard *shard);
+/* No statement and no transaction is left, not even one that was freed and is still winding up. Asked while
+ * stopping, before engine_destroy. */
+bool engine_is_idle(const struct shard *shard);
 
 struct query_summary {
     uint8_t kind; /* enum query_kind of plan.h: 0 r, 1 w, 2 rw, 3 s */

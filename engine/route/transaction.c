@@ -9,6 +9,7 @@ static void
 transaction_release(struct transaction *transaction)
 {
     timer_stop(transaction->shard, &transaction->timeout);
+    shard_engine(transaction->shard)->transaction_count--;
     memory_release(shard_memory(transaction->shard), transaction, sizeof(*transaction));
 }
 
@@ -74,6 +75,7 @@ transaction_begin(
         memory_release(shard_memory(shard), transaction, sizeof(*transaction));
         return err;
     }
+    shard_engine(shard)->transaction_count++;
     if (txn_is_ready(transaction->txn))
         timer_start(shard, &transaction->begun, 0, begin_told);
     if (options->timeout_ns)

@@ -72,6 +72,13 @@ fake_engine_destroy(struct shard *shard)
     shard->engine = NULL;
 }
 
+bool
+engine_is_idle(const struct shard *shard)
+{
+    const struct fake_engine *engine = shard->engine;
+    return engine->query_count == 0 && engine->transaction_count == 0;
+}
+
 /* ---- queries ---- */
 
 static void
