@@ -140,3 +140,20 @@ ast_print(struct arena *arena, const struct ast *node)
     print_node(&printer, node);
     return (struct text){printer.failed ? NULL : printer.data, printer.size};
 }
+
+bool
+ast_equal(const struct ast *a, const struct ast *b)
+{
+    if (a == b)
+        return true;
+    if (!a || !b || a->kind != b->kind || a->flags != b->flags || a->item_count != b->item_count ||
+        a->depth != b->depth)
+        return false;
+    if (a->word.integer != b->word.integer || !text_equal(a->text, b->text))
+        return false;
+    for (uint32_t i = 0; i < ast_child_count(a); i++) {
+        if (!ast_equal(ast_child(a, i), ast_child(b, i)))
+            return false;
+    }
+    return true;
+}

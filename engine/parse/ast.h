@@ -87,5 +87,18 @@ const char *ast_kind_name(enum ast_kind kind);
  *     (match where=(= (property "age" subject=(variable "n")) (integer 1)) [(path ...)])
  * data is NULL when there is no memory. */
 struct text ast_print(struct arena *arena, const struct ast *node);
+/* The same tree, wherever it stands in the text. NULLs are equal. */
+bool ast_equal(const struct ast *a, const struct ast *b);
+/* Child `index` of all slots and items; some are NULL. */
+static inline const struct ast *
+ast_child(const struct ast *node, uint32_t index)
+{
+    return index < AST_SLOT_COUNT ? node->slot[index] : node->items[index - AST_SLOT_COUNT];
+}
+static inline uint32_t
+ast_child_count(const struct ast *node)
+{
+    return AST_SLOT_COUNT + node->item_count;
+}
 
 #endif
