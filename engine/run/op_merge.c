@@ -13,7 +13,7 @@
 #include "engine/run/barrier.h"
 #include "engine/run/group.h"
 
-enum merge_phase { MERGE_BEGIN, MERGE_MATCHING, MERGE_CREATING, MERGE_SETTING };
+enum merge_phase { MERGE_BEGIN, MERGE_MATCHING, MERGE_CREATING, MERGE_ON_CREATE, MERGE_ON_MATCH };
 
 struct merging {
     struct barrier barrier;
@@ -292,10 +292,6 @@ creation_build(struct operator *op)
     err_t err = rows_group(op, item, groups);
     if (!err)
         err = create_rows(op, state->writer, &item->rows, state->made, state->made_count, &state->missing);
-    if (!err && !state->missing)
-        err = set_rows(
-            op, state->writer, op->op->sets, op->op->set_count, &item->rows, state->made, state->made_count,
-            &state->missing);
     for (uint32_t row = 0; !err && row < item->rows.row_count; row++) {
         uint32_t from = state->made[groups[row]];
         for (uint32_t i = op->op->left->column_count; i < item->rows.column_count; i++) {
@@ -331,18 +327,45 @@ merge_create(struct operator *op)
     enum pull pull = item->rows.row_count ? writer_run(state->writer) : PULL_END;
     if (pull != PULL_END)
         return pull;
-    if (item->rows.row_count) {
+    if (item->rows.row_count)
         create_rels_resolve(state->writer);
-        item_append(&state->outputs, &state->last_output, item);
-    }
     writer_reset(state->writer);
     state->missing = false;
+    item->built = false;
+    return PULL_END;
+}
+
+/* ON CREATE: a write of its own, since a relationship has its id only after it was made. */
+static enum pull
+merge_on_create(struct operator *op)
+{
+    struct merging *state = op->state;
+    struct barrier_item *item = state->setting;
+    while (item->rows.row_count && op->op->set_count && !item->built) {
+        enum pull pull = state->missing ? writer_names_run(state->writer) : PULL_END;
+        if (pull != PULL_END)
+            return pull;
+        writer_reset(state->writer);
+        state->missing = false;
+        err_t err = set_rows(
+            op, state->writer, op->op->sets, op->op->set_count, &item->rows, state->made, state->made_count,
+            &state->missing);
+        if (err)
+            return operator_fail(op, err);
+        item->built = !state->missing;
+    }
+    enum pull pull = writer_run(state->writer);
+    if (pull != PULL_END)
+        return pull;
+    writer_reset(state->writer);
+    if (item->rows.row_count)
+        item_append(&state->outputs, &state->last_output, item);
     state->setting = state->found;
     return PULL_END;
 }
 
 static enum pull
-merge_set(struct operator *op)
+merge_on_match(struct operator *op)
 {
     struct merging *state = op->state;
     while (state->setting) {
@@ -387,18 +410,22 @@ merge_work(struct operator *op, struct barrier_item *item)
             continue;
         case MERGE_MATCHING:
             pull = merge_match(op);
-            state->setting = pull == PULL_END ? NULL : state->setting;
+            if (pull == PULL_END)
+                state->setting = NULL;
             break;
         case MERGE_CREATING:
             pull = merge_create(op);
             break;
-        case MERGE_SETTING:
-            pull = merge_set(op);
+        case MERGE_ON_CREATE:
+            pull = merge_on_create(op);
+            break;
+        case MERGE_ON_MATCH:
+            pull = merge_on_match(op);
             break;
         }
         if (pull != PULL_END)
             return pull;
-        if (state->phase != MERGE_SETTING) {
+        if (state->phase != MERGE_ON_MATCH) {
             state->phase++;
         } else {
             state->first += state->portion.row_count;
