@@ -245,7 +245,7 @@ enum qv_status result_take_record(struct qv_result *result, const uint8_t *data,
 
 /* ---- value.c ---- */
 /* One value at the front of `data`; *used = its size. False when it is malformed. */
-bool value_decode(const uint8_t *data, size_t size, struct qv_value *value, size_t *used);
+bool client_value_decode(const uint8_t *data, size_t size, struct qv_value *value, size_t *used);
 uint8_t value_tag(struct qv_value value);
 /* The fields of a structure, or the items of a list; false when there are fewer than `count`. */
 bool value_fields(struct qv_value value, struct qv_value *fields, uint32_t count);

@@ -362,7 +362,7 @@ take_message(struct qv_connection *connection, const uint8_t *data, size_t size)
     struct qv_value metadata = {.type = QV_NULL};
     size_t used = 0;
     if (item.size == 1 &&
-        !value_decode(data + reader.offset, size - reader.offset, &metadata, &used))
+        !client_value_decode(data + reader.offset, size - reader.offset, &metadata, &used))
         return client_break(connection, QV_PROTOCOL, "the server sent a malformed message");
     if (reader.offset + used != size || (item.tag != MESSAGE_IGNORED && metadata.type != QV_MAP))
         return client_break(connection, QV_PROTOCOL, "the server sent a malformed message");

@@ -94,7 +94,7 @@ result_take_head(struct qv_result *result, struct qv_value metadata)
     if (result->state != RESULT_RUNNING)
         return QV_OK;
     result->head = copy_encoded(metadata);
-    if (!result->head || !value_decode(result->head, metadata.encoded_size, &copied, &used))
+    if (!result->head || !client_value_decode(result->head, metadata.encoded_size, &copied, &used))
         return QV_NO_MEMORY;
     result->head_size = used;
     struct qv_value fields = qv_map_get(copied, "fields");
@@ -145,7 +145,7 @@ row_decode(struct qv_result *result, const uint8_t *data, size_t size)
         return false;
     size_t offset = reader.offset, used;
     for (uint32_t i = 0; i < list.size; i++) {
-        if (!value_decode(data + offset, size - offset, &result->row[i], &used))
+        if (!client_value_decode(data + offset, size - offset, &result->row[i], &used))
             return false;
         offset += used;
     }
@@ -353,7 +353,7 @@ qv_result_metadata(const struct qv_result *result)
 {
     struct qv_value metadata = {.type = QV_NULL};
     size_t used;
-    if (result->tail && !value_decode(result->tail, result->tail_size, &metadata, &used))
+    if (result->tail && !client_value_decode(result->tail, result->tail_size, &metadata, &used))
         metadata.type = QV_NULL;
     return metadata;
 }

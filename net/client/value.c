@@ -4,7 +4,7 @@
  * and are walked by an iterator. Nothing is allocated.
  *
  * Invariants
- *  1. A qv_value with type != QV_NULL made by value_decode covers exactly one well-formed PackStream item:
+ *  1. A qv_value with type != QV_NULL made by client_value_decode covers exactly one well-formed PackStream item:
  *     pack_skip has passed over `encoded_size` bytes of it.
  *  2. No function here reads outside [encoded, encoded + encoded_size).
  *  3. A structure with a known tag but the wrong number or type of fields is QV_TYPE on access, and
@@ -75,7 +75,7 @@ value_from_item(const struct pack_item *item, struct qv_value *value)
 }
 
 bool
-value_decode(const uint8_t *data, size_t size, struct qv_value *value, size_t *used)
+client_value_decode(const uint8_t *data, size_t size, struct qv_value *value, size_t *used)
 {
     struct pack_reader reader;
     struct pack_item item;
@@ -149,14 +149,15 @@ qv_iterator_next(struct qv_iterator *iterator, struct qv_text *key, struct qv_va
     size_t used;
     if (iterator->has_keys) {
         struct qv_value name;
-        if (!value_decode(iterator->data, iterator->size, &name, &used) || name.type != QV_STRING)
+        if (!client_value_decode(iterator->data, iterator->size, &name, &used) ||
+            name.type != QV_STRING)
             return QV_TYPE;
         if (key)
             *key = qv_value_text(name);
         iterator->data += used;
         iterator->size -= used;
     }
-    if (!value_decode(iterator->data, iterator->size, item, &used))
+    if (!client_value_decode(iterator->data, iterator->size, item, &used))
         return QV_TYPE;
     iterator->data += used;
     iterator->size -= used;
