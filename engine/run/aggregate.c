@@ -666,12 +666,21 @@ aggregate_encode(const struct aggregate *aggregate, uint8_t *out)
 }
 
 static bool
+percentile_is_sane(const struct aggregate_header *header)
+{
+    bool known = header->percentile >= 0 && header->percentile <= 1;
+    bool needed = kind_is_percentile(header->kind) && header->value_count > 0;
+    return known || (header->percentile < 0 && !needed);
+}
+
+static bool
 header_is_sane(const struct aggregate_header *header, size_t left)
 {
     return header->kind > AGGREGATE_NONE && header->kind < AGGREGATE_KIND_COUNT &&
            header->distinct <= 1 && header->has_float <= 1 && header->has_duration <= 1 &&
            header->value_count <= left &&
-           (header->value_count == 0 || header->distinct || kind_keeps_values(header->kind));
+           (header->value_count == 0 || header->distinct || kind_keeps_values(header->kind)) &&
+           percentile_is_sane(header);
 }
 
 /* What the state of each kind may hold: a decoded state must be safe to finish. */

@@ -24,6 +24,7 @@
  *  3. Strings are not checked to be UTF-8: who reads bytes from outside the process checks them. */
 #include "engine/value/value_codec.h"
 
+#include "engine/value/temporal.h"
 #include "engine/value/value_ops.h"
 
 enum { DECODE_DEPTH_MAX = VALUE_DEPTH_MAX + 120 };
@@ -485,7 +486,7 @@ read_date_time(struct reader *reader, int64_t seconds, struct value *out)
         err = read_signed(reader, &offset);
     if (!err)
         err = read_text(reader, &time->zone);
-    if (!err && (nanoseconds >= 1000000000 || offset < -86400 || offset > 86400))
+    if (!err && (nanoseconds > UINT32_MAX || offset < INT32_MIN || offset > INT32_MAX))
         err = ERR(REQUEST_FORMAT);
     time->seconds = seconds;
     time->nanoseconds = (uint32_t)nanoseconds;
@@ -507,8 +508,6 @@ read_duration(struct reader *reader, int64_t months, struct value *out)
         err = read_signed(reader, &duration->seconds);
     if (!err)
         err = read_signed(reader, &duration->nanoseconds);
-    if (!err && (duration->nanoseconds < 0 || duration->nanoseconds >= 1000000000))
-        err = ERR(REQUEST_FORMAT);
     *out = (struct value){.type = VALUE_DURATION};
     out->duration = duration;
     return err;
@@ -547,11 +546,11 @@ read_time(struct reader *reader, enum value_type type, int64_t word, struct valu
     out->integer = word;
     if (type == VALUE_TIME) {
         int64_t offset = unzigzag(number);
-        if (offset < -86400 || offset > 86400)
+        if (offset < INT32_MIN || offset > INT32_MAX)
             return ERR(REQUEST_FORMAT);
         out->offset = (int32_t)offset;
     } else {
-        if (number >= 1000000000)
+        if (number > UINT32_MAX)
             return ERR(REQUEST_FORMAT);
         out->size = (uint32_t)number;
     }
@@ -617,8 +616,9 @@ read_pointed(struct reader *reader, uint32_t type, uint64_t word, struct value *
     }
 }
 
+/* Everything but the check of temporal values. */
 static err_t
-read_value(struct reader *reader, struct value *out)
+read_any(struct reader *reader, struct value *out)
 {
     uint32_t tag = 0;
     err_t err = read_byte(reader, &tag);
@@ -663,6 +663,15 @@ read_value(struct reader *reader, struct value *out)
     default:
         return read_pointed(reader, type, word, out);
     }
+}
+
+static err_t
+read_value(struct reader *reader, struct value *out)
+{
+    err_t err = read_any(reader, out);
+    if (!err && !temporal_is_valid(*out))
+        err = ERR(REQUEST_FORMAT);
+    return err;
 }
 
 err_t

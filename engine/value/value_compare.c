@@ -159,7 +159,9 @@ order_map(struct value a, struct value b)
         for (uint32_t i = 0; i < a.size; i++) {
             x = map_next_key(a, after);
             y = map_next_key(b, after);
-            assert(x && y);
+            /* Keys are unique in what is made here, but not in what somebody sent. */
+            if (!x || !y)
+                break;
             order = pass ? value_order(x->value, y->value) : text_compare(x->key, y->key);
             if (order)
                 return order;
