@@ -26,6 +26,7 @@ struct transaction {
     struct fake_engine *engine;
     transaction_done_fn *done;
     void *context;
+    err_t err; /* of begin: the bookmark was never given out */
     uint8_t step; /* 'b'egin, 'c'ommit, 'r'ollback */
     uint32_t query_count;
     bool read_only;
@@ -336,6 +337,7 @@ transaction_task(struct task *task)
     void *context = transaction->context;
     uint64_t bookmark = 0;
     transaction->done = NULL;
+    struct failure failure = {.err = transaction->err, .offset = -1};
     if (transaction->step == 'b') {
         transaction->is_begun = true;
     } else {
@@ -350,7 +352,7 @@ transaction_task(struct task *task)
         memory_release(shard_memory(engine->shard), transaction, sizeof(*transaction));
     }
     engine->is_inside_event = true;
-    done(context, NULL, bookmark);
+    done(context, failure.err ? &failure : NULL, bookmark);
     engine->is_inside_event = false;
     return TASK_DONE;
 }
@@ -361,6 +363,8 @@ transaction_step(
 {
     assert(!transaction->done);
     transaction->step = step;
+    if (step != 'b')
+        transaction->err = 0;
     transaction->done = done;
     transaction->context = context;
     task_ready(transaction->engine->shard, &transaction->task);
@@ -380,6 +384,8 @@ transaction_begin(
     if (!transaction)
         return ERR(MEMORY_POOL);
     *transaction = (struct transaction){.engine = engine, .read_only = options->read_only};
+    if (options->bookmark > engine->clock)
+        transaction->err = ERR(BOOKMARK);
     engine->bookmark_asked = options->bookmark;
     engine->timeout_asked_ns = options->timeout_ns;
     engine->read_only_asked = options->read_only;

@@ -530,6 +530,22 @@ transaction_commits_with_a_bookmark(void **state)
 }
 
 static void
+begin_that_fails_is_rolled_back_by_reset(void **state)
+{
+    struct wire *wire = wire_of(state);
+    struct value bookmark = value_string(TEXT("QV:6ba7b810-9dad-11d1-80b4-00c04fd430c8:99999"));
+    wire_connect(wire, 5, 4);
+    put_begin(wire, "bookmarks", value_list(&bookmark, 1));
+    wire_put_run(wire, "ROWS 1");
+    wire_expect_failure(wire, "Neo.ClientError.Transaction.InvalidBookmark");
+    wire_expect(wire, BOLT_IGNORED);
+    wire_put_simple(wire, BOLT_RESET);
+    wire_expect(wire, BOLT_SUCCESS);
+    assert_int_equal(totals_of(state).transaction_count, 0);
+    assert_still_works(wire);
+}
+
+static void
 results_of_a_transaction_interleave(void **state)
 {
     struct wire *wire = wire_of(state);
@@ -832,6 +848,7 @@ main(void)
         SESSION_TEST(summary_holds_a_status_from_5_6_on),
         SESSION_TEST(bad_demand_fails_without_ending_the_connection),
         SESSION_TEST(transaction_commits_with_a_bookmark),
+        SESSION_TEST(begin_that_fails_is_rolled_back_by_reset),
         SESSION_TEST(results_of_a_transaction_interleave),
         SESSION_TEST(commit_runs_open_results_to_their_end),
         SESSION_TEST(commit_fails_when_an_open_result_does),
