@@ -258,6 +258,9 @@ arithmetic_kind(const struct parser *parser, uint32_t level)
         {'+', 0, AST_ADD},    {'-', 0, AST_SUBTRACT}, {LEX_BAR_BAR, 0, AST_CONCATENATE}, {'*', 1, AST_MULTIPLY},
         {'/', 1, AST_DIVIDE}, {'%', 1, AST_MODULO},   {'^', 2, AST_POWER},
     };
+    /* The dashes of Unicode belong to patterns. */
+    if (parser->token.kind == '-' && parser->token.end - parser->token.offset > 1)
+        return AST_ABSENT;
     for (uint32_t i = 0; i < sizeof(operators) / sizeof(operators[0]); i++) {
         if (operators[i].token == parser->token.kind && operators[i].level == level)
             return operators[i].kind;

@@ -13,6 +13,8 @@
 #include "base/assert.h"
 #include "engine/plan/planner.h"
 
+enum { ITEM_COUNT_MAX = 5000 };
+
 struct item {
     const struct ast *ast;    /* where errors point */
     const struct ast *value;
@@ -131,6 +133,9 @@ items_collect(struct projection *projection)
         if (!item_add(projection, column, column->column.value, column->text))
             return false;
     }
+    if (projection->item_count > ITEM_COUNT_MAX)
+        return planner_fail(
+            planner, projection->clause, ERR(LIMIT), "At most %d columns can be returned", ITEM_COUNT_MAX);
     for (uint32_t i = 0; i < projection->item_count; i++) {
         for (uint32_t k = 0; k < i; k++) {
             if (text_equal(projection->items[i].name, projection->items[k].name))
@@ -450,7 +455,7 @@ plain_prepare(struct projection *projection)
     for (uint32_t i = 0; i < projection->item_count; i++)
         asts[count++] = projection->items[i].value;
     for (uint32_t i = 0; i < projection->key_count; i++) {
-        if (item_find(projection, projection->keys[i]) == SLOT_NONE)
+        if (!projection->is_distinct && item_find(projection, projection->keys[i]) == SLOT_NONE)
             asts[count++] = projection->keys[i];
     }
     if (projection->predicate)
@@ -464,6 +469,57 @@ plain_prepare(struct projection *projection)
             return false;
     }
     return traversal_close_top(projection);
+}
+
+/* In rows that were merged the items are all there is: an item's expression means its column. */
+static bool
+items_substitute(struct projection *projection)
+{
+    for (uint32_t i = 0; i < projection->item_count; i++) {
+        const struct item *item = &projection->items[i];
+        if (item->value->kind != AST_VARIABLE && !substitution_add(projection->builder, item->value, item->column, true, false))
+            return false;
+    }
+    return true;
+}
+
+/* DISTINCT, then the keys of ORDER BY that are not items, computed from what is left. */
+static bool
+distinct_plan(struct projection *projection)
+{
+    struct builder *builder = projection->builder;
+    struct planner *planner = builder->planner;
+    struct op *distinct = builder_op(builder, OP_DISTINCT);
+    uint32_t count = 0;
+    const struct ast **asts = planner_allocate(planner, (projection->key_count + 1) * sizeof(*asts));
+    if (!distinct || !asts || !op_seal(builder, distinct))
+        return false;
+    for (uint32_t i = 0; i < projection->key_count; i++) {
+        if (item_find(projection, projection->keys[i]) == SLOT_NONE)
+            asts[count++] = projection->order->items[i]->sort.value;
+    }
+    if (count == 0)
+        return true;
+    if (!items_substitute(projection))
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!expression_check(builder, NULL, asts[i], CHECK_VALUE, false))
+            return false;
+    }
+    if (!expressions_prepare(builder, asts, count))
+        return false;
+    for (uint32_t i = 0; i < projection->key_count; i++) {
+        if (item_find(projection, projection->keys[i]) != SLOT_NONE)
+            continue;
+        const struct ast *key = projection->order->items[i]->sort.value;
+        struct static_type type = type_of(builder, NULL, key);
+        projection->key_columns[i] =
+            builder_compute(builder, (struct text){0}, expression_compile(builder, key), type);
+        if (projection->key_columns[i] == SLOT_NONE)
+            return false;
+    }
+    builder->substitution_count = 0;
+    return true;
 }
 
 static bool
@@ -492,9 +548,7 @@ plain_plan(struct projection *projection)
             continue;
         }
         if (projection->is_distinct)
-            return planner_fail(
-                builder->planner, projection->order->items[i], ERR(SYNTAX),
-                "In a WITH/RETURN with DISTINCT or an aggregation, it is not possible to access variables declared before the WITH/RETURN");
+            continue; /* computed from the distinct rows */
         struct static_type type = type_of(builder, NULL, projection->keys[i]);
         projection->key_columns[i] = making_add(
             projection, &making, expression_compile(builder, projection->keys[i]), (struct text){0}, type);
@@ -513,10 +567,7 @@ plain_plan(struct projection *projection)
     builder->substitution_count = 0;
     if (!making_finish(projection, &making))
         return false;
-    if (!projection->is_distinct)
-        return true;
-    struct op *distinct = builder_op(builder, OP_DISTINCT);
-    return distinct && op_seal(builder, distinct);
+    return !projection->is_distinct || distinct_plan(projection);
 }
 
 /* --- with aggregates --- */
@@ -793,10 +844,7 @@ grouped_plan(struct projection *projection)
     if (!grouped_row_make(projection, &aggregates, keys, group_count) || !grouped_items_plan(projection))
         return false;
     builder->rows = group_count == 0 ? 1 : builder->rows / 3;
-    if (!projection->is_distinct)
-        return true;
-    struct op *distinct = builder_op(builder, OP_DISTINCT);
-    return distinct && op_seal(builder, distinct);
+    return !projection->is_distinct || distinct_plan(projection);
 }
 
 /* --- ORDER BY, SKIP, LIMIT, WHERE --- */
@@ -809,7 +857,8 @@ hidden_drop(struct projection *projection)
     uint32_t *kept = planner_allocate(builder->planner, builder->row.count * sizeof(*kept));
     uint32_t count = 0;
     for (uint32_t i = 0; kept && i < builder->row.count; i++) {
-        if (i < projection->item_count || builder->row.columns[i].fetch_entity != SLOT_NONE)
+        bool is_fetched = builder->row.columns[i].fetch_entity != SLOT_NONE;
+        if (i < projection->item_count || (is_fetched && !projection->is_return))
             kept[count++] = i;
     }
     if (!kept || count == builder->row.count)
@@ -861,6 +910,8 @@ where_plan(struct projection *projection)
         return false;
     if (!projection->where || projection->predicate_column != SLOT_NONE)
         return true;
+    if (!is_plain_row(projection) && !items_substitute(projection))
+        return false;
     const struct expr *expr = expression_plan(builder, projection->where, CHECK_PREDICATE);
     return expr && builder_filter(builder, expr);
 }

@@ -26,8 +26,8 @@ type_list_of(struct static_type item)
 struct static_type
 type_item(struct static_type list)
 {
-    /* UNWIND and IN take anything else than a list as one item. */
-    uint32_t mask = list.items | (list.mask & ~(uint32_t)TYPE_BIT_LIST) | TYPE_BIT_NULL;
+    /* UNWIND takes anything else than a list as one item, and null as none. */
+    uint32_t mask = list.items | (list.mask & ~(uint32_t)(TYPE_BIT_LIST | TYPE_BIT_NULL));
     if (!(list.mask & TYPE_BIT_LIST))
         mask = list.mask;
     struct static_type item = type_make(mask);
@@ -159,7 +159,7 @@ function_result_type(const struct builder *builder, const struct local *locals, 
         return first;
     }
     if (text_equal_fold(ast->text, TEXT("head")) || text_equal_fold(ast->text, TEXT("last")))
-        return type_item(first);
+        return type_union(type_item(first), type_make(TYPE_BIT_NULL));
     const struct function_type *known = function_type_find(ast->text);
     if (known) {
         struct static_type type = type_make(known->result | TYPE_BIT_NULL);
@@ -278,7 +278,7 @@ type_of(const struct builder *builder, const struct local *locals, const struct 
         if (known->ast != ast && !(known->by_structure && ast_equal(known->ast, ast)))
             continue;
         struct static_type type = builder->row.columns[known->column].type;
-        return known->head ? type_item(type) : type;
+        return known->head ? type_union(type_item(type), type_make(TYPE_BIT_NULL)) : type;
     }
     switch (ast->kind) {
     case AST_VARIABLE:
@@ -291,6 +291,8 @@ type_of(const struct builder *builder, const struct local *locals, const struct 
         return type_make(TYPE_BIT_INTEGER);
     case AST_FLOAT:
         return type_make(TYPE_BIT_FLOAT);
+    case AST_BOOLEAN:
+        return type_make(TYPE_BIT_BOOLEAN);
     case AST_STRING:
         return type_make(TYPE_BIT_STRING);
     case AST_LIST:
@@ -304,7 +306,7 @@ type_of(const struct builder *builder, const struct local *locals, const struct 
     case AST_INDEX: {
         struct static_type subject = type_of(builder, locals, ast->index.subject);
         if (subject.mask == TYPE_BIT_LIST)
-            return type_item(subject);
+            return type_union(type_item(subject), type_make(TYPE_BIT_NULL));
         return type_make(subject.holds ? TYPE_MASK_ALL : TYPE_MASK_PLAIN);
     }
     case AST_SLICE:

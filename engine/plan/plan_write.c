@@ -298,29 +298,57 @@ made_path_compute(struct builder *builder, const struct ast *path)
     return builder_compute(builder, path->path.variable->text, expr, type_make(TYPE_BIT_PATH)) != SLOT_NONE;
 }
 
-bool
-create_plan(struct builder *builder, const struct ast *clause)
+/* One CREATE operator for the paths. */
+static bool
+create_op_plan(struct builder *builder, struct making_list *list)
 {
     struct planner *planner = builder->planner;
-    struct making_list list = {.builder = builder, .clause = "CREATE"};
-    planner->writes = true;
-    for (uint32_t i = 0; i < clause->item_count; i++) {
-        if (!made_path(&list, clause->items[i]))
-            return false;
-    }
-    const struct expr **values = planner_allocate(planner, (list.value_count + 1) * sizeof(*values));
-    if (!values || !expressions_plan_home(builder, list.values, list.value_count, CHECK_VALUE, values))
+    const struct expr **values = planner_allocate(planner, (list->value_count + 1) * sizeof(*values));
+    if (!values || !expressions_plan_home(builder, list->values, list->value_count, CHECK_VALUE, values))
         return false;
     if (!builder_close(builder))
         return false;
-    for (uint32_t i = 0; i < list.count; i++) {
-        if (list.made[i].bound)
-            list.made[i].column = row_find(&builder->row, list.made[i].name);
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (list->made[i].bound)
+            list->made[i].column = row_find(&builder->row, list->made[i].name);
     }
     struct op *op = builder_op(builder, OP_CREATE);
-    if (!op || !made_columns_add(&list) || !made_fill(&list, op, values) || !op_seal(builder, op))
+    if (!op || !made_columns_add(list) || !made_fill(list, op, values) || !op_seal(builder, op))
         return false;
     builder_forget(builder);
+    return true;
+}
+
+/* Whether a property of the path reads something that a path before it in the clause makes. */
+static bool
+path_reads_made(const struct making_list *list, const struct ast *path)
+{
+    for (uint32_t i = 0; i < path->item_count; i++) {
+        const struct ast *properties = path->items[i]->node.properties; /* the same slot in AST_REL */
+        for (uint32_t k = 0; properties && k < list->count; k++) {
+            if (!list->made[k].bound && ast_uses(properties, list->made[k].name))
+                return true;
+        }
+    }
+    return false;
+}
+
+bool
+create_plan(struct builder *builder, const struct ast *clause)
+{
+    struct making_list list = {.builder = builder, .clause = "CREATE"};
+    builder->planner->writes = true;
+    for (uint32_t i = 0; i < clause->item_count; i++) {
+        if (path_reads_made(&list, clause->items[i])) {
+            if (!create_op_plan(builder, &list))
+                return false;
+            list = (struct making_list){.builder = builder, .clause = "CREATE"};
+        }
+        if (!made_path(&list, clause->items[i]))
+            return false;
+    }
+    if (!create_op_plan(builder, &list))
+        return false;
     for (uint32_t i = 0; i < clause->item_count; i++) {
         if (!made_path_compute(builder, clause->items[i]))
             return false;
