@@ -64,105 +64,6 @@ expr_is_scalar_leaf(const struct expr *expr)
     return expr->kind == EXPR_LITERAL || expr->kind == EXPR_PARAMETER;
 }
 
-/* --- comparison kernels --- */
-
-static bool
-op_is_comparison(uint32_t op)
-{
-    return op >= OPERATOR_EQUAL && op <= OPERATOR_GREATER_EQUAL;
-}
-static_assert(OPERATOR_GREATER_EQUAL - OPERATOR_EQUAL == 5, "the comparisons stand together");
-
-static inline bool
-integer_matches(uint32_t op, int64_t a, int64_t b)
-{
-    switch (op) {
-    case OPERATOR_EQUAL:
-        return a == b;
-    case OPERATOR_NOT_EQUAL:
-        return a != b;
-    case OPERATOR_LESS:
-        return a < b;
-    case OPERATOR_LESS_EQUAL:
-        return a <= b;
-    case OPERATOR_GREATER:
-        return a > b;
-    default:
-        return a >= b;
-    }
-}
-
-static struct value
-compare_one(
-    struct expr_context *context,
-    const struct expr *at,
-    uint32_t op,
-    struct value a,
-    struct value b)
-{
-    struct value result = value_null();
-    if (a.type == VALUE_INTEGER && b.type == VALUE_INTEGER)
-        return value_boolean(integer_matches(op, a.integer, b.integer));
-    err_t err = expr_apply_binary(context, at, (enum expr_operator)op, a, b, &result);
-    assert(!err);
-    (void)err;
-    return result;
-}
-
-/* The loops below are written out once for each operator by the compiler: `op` is constant in each call. */
-static inline __attribute__((always_inline)) void
-compare_integers(
-    struct expr_context *context,
-    const struct expr *at,
-    const uint32_t op,
-    struct value *left,
-    struct value right,
-    uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        if (left[i].type == VALUE_INTEGER)
-            left[i] = value_boolean(integer_matches(op, left[i].integer, right.integer));
-        else
-            left[i] = compare_one(context, at, op, left[i], right);
-    }
-}
-
-static void
-compare_with_scalar(
-    struct expr_context *context,
-    const struct expr *at,
-    struct value *left,
-    struct value right,
-    uint32_t count)
-{
-    uint32_t op = at->op;
-    if (right.type != VALUE_INTEGER) {
-        for (uint32_t i = 0; i < count; i++)
-            left[i] = compare_one(context, at, op, left[i], right);
-        return;
-    }
-    switch (op) {
-    case OPERATOR_EQUAL:
-        compare_integers(context, at, OPERATOR_EQUAL, left, right, count);
-        return;
-    case OPERATOR_NOT_EQUAL:
-        compare_integers(context, at, OPERATOR_NOT_EQUAL, left, right, count);
-        return;
-    case OPERATOR_LESS:
-        compare_integers(context, at, OPERATOR_LESS, left, right, count);
-        return;
-    case OPERATOR_LESS_EQUAL:
-        compare_integers(context, at, OPERATOR_LESS_EQUAL, left, right, count);
-        return;
-    case OPERATOR_GREATER:
-        compare_integers(context, at, OPERATOR_GREATER, left, right, count);
-        return;
-    default:
-        compare_integers(context, at, OPERATOR_GREATER_EQUAL, left, right, count);
-        return;
-    }
-}
-
 /* --- binary operators --- */
 
 /* AND, OR: the right side only for the rows the left does not decide. */
@@ -187,33 +88,40 @@ eval_logic(
     if (!err && rest.count)
         err = eval_set(expr->children[1], context, &rest, scratch->values);
     uint32_t next = 0;
-    for (uint32_t i = 0; !err && i < set->count; i++)
-        if (out[i].type != VALUE_BOOLEAN || out[i].boolean != decides)
-            err = expr_apply_binary(
-                context, expr, expr->op, out[i], scratch->values[next++], &out[i]);
+    for (uint32_t i = 0; !err && i < set->count; i++) {
+        if (out[i].type == VALUE_BOOLEAN && out[i].boolean == decides)
+            continue;
+        struct value right = scratch->values[next++];
+        /* An undecided boolean on the left: the right is the answer. */
+        if (out[i].type == VALUE_BOOLEAN && right.type == VALUE_BOOLEAN)
+            out[i] = right;
+        else
+            err = expr_apply_binary(context, expr, expr->op, out[i], right, &out[i]);
+    }
     expr_scratch_give(context, scratch);
     return err;
 }
 
+/* out[i] = out[i] op right[i * stride] for any operator but AND and OR. */
 static err_t
-eval_binary_scalar(
+apply_columns(
     const struct expr *expr,
     struct expr_context *context,
-    const struct row_set *set,
-    struct value *out)
+    struct value *out,
+    const struct value *right,
+    uint32_t stride,
+    uint32_t count)
 {
-    struct value right;
-    err_t err = expr_eval(expr->children[1], context, NULL, 0, &right);
-    if (!err)
-        err = eval_set(expr->children[0], context, set, out);
-    if (err)
-        return err;
-    if (op_is_comparison(expr->op)) {
-        compare_with_scalar(context, expr, out, right, set->count);
+    if (kernel_is_comparison(expr->op)) {
+        kernel_compare(expr->op, out, right, stride, count);
         return 0;
     }
-    for (uint32_t i = 0; !err && i < set->count; i++)
-        err = expr_apply_binary(context, expr, expr->op, out[i], right, &out[i]);
+    err_t err = 0;
+    for (uint32_t i = 0; !err && i < count; i++) {
+        i = kernel_arithmetic(expr->op, out, right, stride, i, count);
+        if (i < count)
+            err = expr_apply_binary(context, expr, expr->op, out[i], right[i * stride], &out[i]);
+    }
     return err;
 }
 
@@ -226,21 +134,20 @@ eval_binary(
 {
     if (expr->op == OPERATOR_AND || expr->op == OPERATOR_OR)
         return eval_logic(expr, context, set, out);
-    if (expr_is_scalar_leaf(expr->children[1]))
-        return eval_binary_scalar(expr, context, set, out);
+    struct value scalar = {0};
+    err_t err = eval_set(expr->children[0], context, set, out);
+    if (err)
+        return err;
+    if (expr_is_scalar_leaf(expr->children[1])) {
+        err = expr_eval(expr->children[1], context, NULL, 0, &scalar);
+        return err ? err : apply_columns(expr, context, out, &scalar, 0, set->count);
+    }
     struct expr_scratch *scratch = expr_scratch_take(context);
     if (!scratch)
         return expr_fail_memory(context, expr);
-    err_t err = eval_set(expr->children[0], context, set, out);
+    err = eval_set(expr->children[1], context, set, scratch->values);
     if (!err)
-        err = eval_set(expr->children[1], context, set, scratch->values);
-    if (!err && op_is_comparison(expr->op)) {
-        for (uint32_t i = 0; i < set->count; i++)
-            out[i] = compare_one(context, expr, expr->op, out[i], scratch->values[i]);
-    } else {
-        for (uint32_t i = 0; !err && i < set->count; i++)
-            err = expr_apply_binary(context, expr, expr->op, out[i], scratch->values[i], &out[i]);
-    }
+        err = apply_columns(expr, context, out, scratch->values, 1, set->count);
     expr_scratch_give(context, scratch);
     return err;
 }
@@ -364,43 +271,25 @@ expr_eval_rows(
 
 /* --- filters --- */
 
-/* column op integer, the commonest of all predicates, without building a column of booleans. */
+/* column op scalar, the commonest of all predicates, without building a column of booleans. */
 static bool
-filter_column_integer(
+filter_column(
     const struct expr *predicate,
     struct expr_context *context,
     const struct row_set *set,
     uint16_t *rows,
     uint32_t *row_count)
 {
-    if (predicate->kind != EXPR_BINARY || !op_is_comparison(predicate->op))
+    struct value scalar = {0};
+    if (predicate->kind != EXPR_BINARY || !kernel_is_comparison(predicate->op))
         return false;
     const struct expr *left = predicate->children[0], *right = predicate->children[1];
     if (left->kind != EXPR_COLUMN || !expr_is_scalar_leaf(right))
         return false;
     const struct column *column = &set->batch->columns[left->slot];
-    struct value scalar;
-    if (right->kind == EXPR_PARAMETER && right->parameter.index >= context->parameter_count)
+    if (column->kind != COLUMN_VALUE || expr_eval(right, context, NULL, 0, &scalar))
         return false;
-    scalar = right->kind == EXPR_LITERAL ? right->literal
-                                         : context->parameters[right->parameter.index];
-    if (column->kind != COLUMN_VALUE || scalar.type != VALUE_INTEGER)
-        return false;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < set->count; i++) {
-        uint32_t row = set_row(set, i);
-        const struct value *value = &column->values[row];
-        bool keep;
-        if (value->type == VALUE_INTEGER) {
-            keep = integer_matches(predicate->op, value->integer, scalar.integer);
-        } else {
-            struct value result = compare_one(context, predicate, predicate->op, *value, scalar);
-            keep = result.type == VALUE_BOOLEAN && result.boolean;
-        }
-        rows[count] = (uint16_t)row;
-        count += keep;
-    }
-    *row_count = count;
+    *row_count = kernel_filter(predicate->op, column->values, set->rows, set->count, scalar, rows);
     return true;
 }
 
@@ -418,7 +307,7 @@ filter_set(
         struct row_set rest = {set->batch, rows, *row_count};
         return err ? err : filter_set(predicate->children[1], context, &rest, rows, row_count);
     }
-    if (filter_column_integer(predicate, context, set, rows, row_count))
+    if (filter_column(predicate, context, set, rows, row_count))
         return 0;
     *row_count = 0;
     struct expr_scratch *scratch = expr_scratch_take(context);

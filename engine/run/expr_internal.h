@@ -4,6 +4,7 @@
  *      expr_print.c      trees as text
  *      expr_batch.c      evaluation by batch: kernels over columns
  *      expr_eval.c       evaluation by row, and what both do to single values
+ *      expr_kernel.c     loops over columns for comparison and arithmetic
  *      expr_operator.c   unary and binary operators on values
  *      expr_list.c       indexing, slices, comprehensions, quantifiers, paths
  *      expr_regex.c      =~ */
@@ -37,6 +38,35 @@ err_t expr_apply_binary(
     struct value a,
     struct value b,
     struct value *out);
+/* The six comparisons, which cannot fail. */
+struct value expr_apply_compare(enum expr_operator op, struct value a, struct value b);
+
+bool kernel_is_comparison(uint32_t op);
+/* left[i] = left[i] op right[i * stride]. */
+void kernel_compare(
+    enum expr_operator op,
+    struct value *left,
+    const struct value *right,
+    uint32_t stride,
+    uint32_t count);
+/* The rows of `from` (NULL: 0 .. count - 1) where values[row] op scalar is true; returns how many. `rows`
+ * may be `from`. */
+uint32_t kernel_filter(
+    enum expr_operator op,
+    const struct value *values,
+    const uint16_t *from,
+    uint32_t count,
+    struct value scalar,
+    uint16_t *rows);
+/* The same as kernel_compare for + - *, from row `start` on; returns the first row it leaves to others. */
+uint32_t kernel_arithmetic(
+    enum expr_operator op,
+    struct value *left,
+    const struct value *right,
+    uint32_t stride,
+    uint32_t start,
+    uint32_t count);
+
 /* true, false or null as a trit; ERR(TYPE) for anything else. */
 err_t expr_as_trit(
     struct expr_context *context, const struct expr *at, struct value value, enum trit *out);

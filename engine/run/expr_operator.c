@@ -194,8 +194,8 @@ apply_regex(
     return err;
 }
 
-static struct value
-apply_compare(enum expr_operator op, struct value a, struct value b)
+struct value
+expr_apply_compare(enum expr_operator op, struct value a, struct value b)
 {
     if (op == OPERATOR_EQUAL || op == OPERATOR_NOT_EQUAL) {
         enum trit same = value_equal(a, b);
@@ -267,7 +267,7 @@ expr_apply_binary(
     case OPERATOR_LESS_EQUAL:
     case OPERATOR_GREATER:
     case OPERATOR_GREATER_EQUAL:
-        *out = apply_compare(op, a, b);
+        *out = expr_apply_compare(op, a, b);
         return 0;
     case OPERATOR_STARTS_WITH:
     case OPERATOR_ENDS_WITH:
