@@ -54,6 +54,7 @@ engine_clocks_set(struct expr_context *expressions, struct shard *shard)
     expressions->realtime_argument = shard;
     expressions->random = shard_random;
     expressions->random_argument = shard;
+    expressions->zones = shard_engine(shard)->zones;
 }
 
 void
@@ -90,6 +91,12 @@ engine_create(struct shard *shard)
     exchange_register(shard);
     run_register(shard);
     return 0;
+}
+
+void
+engine_zones_set(struct shard *shard, struct zone_source *zones)
+{
+    shard_engine(shard)->zones = zones;
 }
 
 bool

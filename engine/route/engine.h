@@ -13,6 +13,7 @@ struct plan_cache;
 struct engine {
     struct shard *shard;
     uint64_t next_run_id;
+    struct zone_source *zones;
     uint32_t query_count, transaction_count; /* not deleted yet */
     struct list_link runs[RUN_BUCKET_COUNT]; /* local runs by id */
     uint32_t run_count;

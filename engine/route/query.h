@@ -20,10 +20,13 @@
 struct query;
 struct transaction;
 struct plan;
+struct zone_source;
 
 /* Creates / destroys the engine's state of a shard (shard->engine): handlers of messages, plan cache. */
 err_t engine_create(struct shard *shard);
 void engine_destroy(struct shard *shard);
+/* Where named time zones come from; lent for as long as the engine lives. NULL (the default): none known. */
+void engine_zones_set(struct shard *shard, struct zone_source *zones);
 /* No statement and no transaction is left, not even one that was freed and is still winding up. Asked while
  * stopping, before engine_destroy. */
 bool engine_is_idle(const struct shard *shard);
