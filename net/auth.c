@@ -11,8 +11,8 @@
  *     that no password has.
  *  2. After AUTH_FAILURES_MAX failures in a row a name is locked for AUTH_LOCK_SECONDS, known or not; the
  *     lock is per shard, like everything here.
- *  3. At most AUTH_CHECKS_MAX checks are under way, so log-on floods cannot fill the auxiliary thread's
- *     queue, which the log also needs.
+ *  3. At most AUTH_CHECKS_MAX checks are under way and the others wait here, so log-on floods cannot fill
+ *     the auxiliary thread's queue, which the log also needs.
  *
  * The parameters of Argon2id (19 MiB, 2 passes, 1 lane) are the smallest OWASP recommends. */
 #include "net/auth.h"
@@ -129,6 +129,7 @@ auth_open(struct auth *auth, struct shard *shard)
     struct memory *memory = shard_memory(shard);
     struct seam *seam = shard->seam;
     *auth = (struct auth){.shard = shard};
+    list_init(&auth->waiting);
     io_handle handle;
     int64_t result = seam->ops->disk_open(seam, auth_path, false, false, &handle);
     if (result < 0)
@@ -206,6 +207,7 @@ failures_note(struct auth *auth, uint64_t name_hash, bool failed)
 
 struct auth_check {
     struct io_op op;
+    struct list_link link; /* auth->waiting */
     struct auth *auth;
     auth_done_fn *done;
     void *context;
@@ -225,6 +227,13 @@ check_run(void *argument)
 }
 
 static void
+check_submit(struct auth_check *check)
+{
+    check->auth->running_count++;
+    io_submit(check->auth->shard->seam, &check->op);
+}
+
+static void
 check_done(struct io_op *op)
 {
     struct auth_check *check = list_entry(op, struct auth_check, op);
@@ -236,6 +245,10 @@ check_done(struct io_op *op)
     explicit_bzero(check, sizeof(*check));
     memory_release(shard_memory(auth->shard), check, sizeof(*check));
     auth->check_count--;
+    auth->running_count--;
+    struct list_link *next = list_pop_front(&auth->waiting);
+    if (next)
+        check_submit(list_entry(next, struct auth_check, link));
     done(context, good ? 0 : ERR(UNAUTHORIZED));
 }
 
@@ -249,7 +262,7 @@ auth_check_start(
         return ERR(AUTH_RATE_LIMIT);
     if (password.size > AUTH_PASSWORD_SIZE_MAX)
         return ERR(UNAUTHORIZED);
-    if (auth->check_count == AUTH_CHECKS_MAX)
+    if (auth->check_count == AUTH_CHECKS_MAX + AUTH_WAITING_MAX)
         return ERR(BUSY);
     struct auth_check *check = memory_allocate(shard_memory(auth->shard), sizeof(*check));
     if (!check)
@@ -275,6 +288,9 @@ auth_check_start(
     check->op.kind = IO_CALL;
     check->op.call = check_run;
     check->op.call_argument = check;
-    io_submit(auth->shard->seam, &check->op);
+    if (auth->running_count < AUTH_CHECKS_MAX)
+        check_submit(check);
+    else
+        list_push_back(&auth->waiting, &check->link);
     return 0;
 }

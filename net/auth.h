@@ -14,8 +14,9 @@ enum {
     AUTH_USER_SIZE_MAX = 64,
     AUTH_PASSWORD_SIZE_MAX = 1024,
     AUTH_HASH_SIZE_MAX = 192, /* an encoded Argon2 hash */
-    AUTH_CHECKS_MAX = 16,     /* passwords being checked at once */
-    AUTH_FAILURES_MAX = 3,    /* then the user is locked */
+    AUTH_CHECKS_MAX = 4,      /* passwords being checked at once; more wait */
+    AUTH_WAITING_MAX = 1000,
+    AUTH_FAILURES_MAX = 3, /* then the user is locked */
     AUTH_LOCK_SECONDS = 5,
 };
 
@@ -37,7 +38,9 @@ struct auth {
     uint32_t user_count;
     struct auth_user *users; /* AUTH_USER_COUNT_MAX; NULL when everybody may log on */
     struct auth_failures failures[AUTH_USER_COUNT_MAX];
-    uint32_t check_count; /* running */
+    uint32_t check_count; /* running or waiting */
+    uint32_t running_count;
+    struct list_link waiting; /* struct auth_check */
 };
 
 struct auth_check;

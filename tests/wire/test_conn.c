@@ -812,6 +812,31 @@ failed_log_ons_lock_the_name_for_a_while(void **state)
 }
 
 static void
+many_log_ons_at_once_all_succeed(void **state)
+{
+    (void)state;
+    enum { COUNT = 12 };
+    struct wire_world world;
+    struct wire wires[COUNT];
+    wire_world_create(&world, 65, 1, NULL, NET_AUTH_BASIC);
+    for (int i = 0; i < COUNT; i++) {
+        wire_create(&wires[i], &world);
+        wire_put(&wires[i], handshake_5_4, sizeof(handshake_5_4));
+        wire_put_hello(&wires[i]);
+        wire_put_logon(&wires[i], "neo4j", "secret");
+        wire_flush(&wires[i]);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        uint8_t answer[4];
+        assert_true(wire_receive_bytes(&wires[i], answer, 4));
+        wire_expect(&wires[i], BOLT_SUCCESS);
+        wire_expect(&wires[i], BOLT_SUCCESS);
+        wire_destroy(&wires[i]);
+    }
+    wire_world_destroy(&world);
+}
+
+static void
 client_that_leaves_during_the_password_check(void **state)
 {
     (void)state;
@@ -860,6 +885,7 @@ main(void)
         cmocka_unit_test(password_decides),
         cmocka_unit_test(password_in_hello_decides_before_5_1),
         cmocka_unit_test(failed_log_ons_lock_the_name_for_a_while),
+        cmocka_unit_test(many_log_ons_at_once_all_succeed),
         cmocka_unit_test(client_that_leaves_during_the_password_check),
     };
     return cmocka_run_group_tests_name("conn", tests, NULL, NULL);

@@ -26,7 +26,7 @@ const rows = async (query, parameters, options) =>
   (await withSession(options, session => session.run(query, parameters))).records
 const value = async (query, parameters) => (await rows(query, parameters))[0].get(0)
 
-const slow = 'UNWIND range(1, 100000) AS a UNWIND range(1, 100000) AS b WITH a + b AS c WHERE c < 0 RETURN count(c)'
+const slow = 'UNWIND range(1, 1000000) AS a UNWIND range(1, 1000) AS b WITH a + b AS c WHERE c < 0 RETURN count(c)'
 
 for (const scheme of ['bolt', 'neo4j']) {
   test(`connects with ${scheme}://`, async () => {
