@@ -292,7 +292,9 @@ print_rows(struct shell *shell, struct qv_result *result)
             current.may_show = false; /* the rows are the progress now */
     }
     progress_wipe();
-    if (!output && status == QV_DONE && qv_result_column_count(result) > 0)
+    /* Without rows the names of the columns are the answer, but not to EXPLAIN. */
+    bool planned = qv_map_get(qv_result_metadata(result), "plan").type == QV_MAP;
+    if (!output && status == QV_DONE && qv_result_column_count(result) > 0 && !planned)
         output = output_new(shell, result);
     if (output)
         output_finish(output);

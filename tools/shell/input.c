@@ -330,11 +330,6 @@ static void
 take_line(struct editor *editor, const char *text)
 {
     bool good;
-    if (editor->interrupted) {
-        editor->interrupted = false;
-        buffer_clear(&editor->pending);
-        return;
-    }
     if (editor->pending.size == 0 && text[strspn(text, " \t\n")] == 0)
         return;
     buffer_append_text(&editor->pending, text);
@@ -386,6 +381,11 @@ input_run_interactive(struct shell *shell)
     while (!shell->quit) {
         int size = 0;
         const char *text = el_gets(editor.line, &size);
+        if (editor.interrupted) {
+            editor.interrupted = false;
+            buffer_clear(&editor.pending);
+            continue;
+        }
         if (!text || size <= 0) {
             putchar('\n');
             break;
