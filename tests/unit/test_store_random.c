@@ -268,7 +268,7 @@ play_node(struct game *game, struct ref_txn *txn)
         if (other && (other->state.nodes[n].exists || (other != txn && other->writes.node[n])))
             return 0;
     }
-    if (game->now.nodes[n].exists || txn->writes.node[n])
+    if (game->now.nodes[n].exists || txn->writes.node[n] || game->written.node[n] > txn->view.snapshot)
         return 0;
     game->ids[n] = store_node_allocate(game->fix.store, 0);
     uint32_t labels[LABELS], label_count = 0;
