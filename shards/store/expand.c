@@ -1,15 +1,19 @@
 /* Expanding nodes along their adjacency lists.
  *
- * A batch of random nodes waits for memory twice per node: for the record, and for the list. Both are
- * asked for ahead, at different distances:
+ * A batch of random nodes waits for memory three times per node: for the record, for the head of the list,
+ * for the rest of the list. Rows are taken in groups, and each of the three is loaded for the whole group
+ * in a loop of its own, in which nothing depends on the load before; so the processor has a dozen misses
+ * under way at once. Plain loads, not prefetch instructions: those are dropped when the address misses the
+ * first-level TLB, which for a large graph is always (measured: 80 M edges/s without either, 130 M with
+ * prefetch, 350-460 M with loads).
  *
- *     row            i ............ i + LIST_AHEAD ............ i + RECORD_AHEAD
- *     work       copy list        prefetch its list          prefetch its record
+ *     records[i] = address        lists[i] = record->out        head of list        its second line
+ *     (tables in cache)           (miss)                        (miss)              (miss)
  *
  * A clean list that is wanted whole is copied; anything else goes through list_walk. */
 #include "shards/store/state.h"
 
-enum { LIST_AHEAD = 12, RECORD_AHEAD = 24 };
+enum { GROUP_MAX = 64, GROUP_MIN = 8, LINE_SIZE = 64, DEGREE_USUAL = 16 };
 
 /* One side of one source row being written out. */
 struct expansion {
@@ -123,7 +127,7 @@ expand_walk(struct expansion *expansion, struct list_walk *walk, uint64_t source
 static void
 expand_list(struct expansion *expansion, uint64_t list, uint64_t source, bool incoming, bool skip_self)
 {
-    if (!list)
+    if (!list || expansion->written == expansion->max)
         return;
     const struct base *base = list_base(list);
     bool whole = expansion->type_count == 0 && !expansion->out->types;
@@ -140,44 +144,64 @@ expand_list(struct expansion *expansion, uint64_t list, uint64_t source, bool in
     expand_walk(expansion, &walk, source, incoming);
 }
 
-static void
-prefetch_record(const struct store *store, uint64_t node)
-{
-    const struct node_record *record = node_record_lookup(store, node);
-    if (record)
-        __builtin_prefetch(record);
-}
+/* Lists of a group of rows, in cache. */
+struct expand_group {
+    uint32_t first, count;
+    uint64_t lists[2][GROUP_MAX]; /* OUT, IN */
+};
 
 static void
-prefetch_list(const struct store *store, uint64_t node, enum direction direction)
+group_touch(const uint64_t *lists, uint32_t count, bool with_numbers)
 {
-    const struct node_record *record = node_record_lookup(store, node);
-    if (!record)
-        return;
-    if (direction & DIRECTION_OUT) {
-        const char *list = (const char *)(uintptr_t)(record->out & ~UINT64_C(1));
-        __builtin_prefetch(list);
-        __builtin_prefetch(list + 64);
+    static const struct base none;
+    uint64_t heads[GROUP_MAX];
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t list = lists[i] ? lists[i] & ~UINT64_C(1) : (uint64_t)(uintptr_t)&none;
+        heads[i] = *(const volatile uint64_t *)(uintptr_t)list;
     }
-    if (direction & DIRECTION_IN) {
-        const char *list = (const char *)(uintptr_t)(record->in & ~UINT64_C(1));
-        __builtin_prefetch(list);
-        __builtin_prefetch(list + 64);
+    for (uint32_t i = 0; i < count; i++) {
+        if (list_is_dirty(lists[i]) || !lists[i])
+            continue;
+        const struct base *base = (const struct base *)(uintptr_t)lists[i];
+        uint32_t entry_count = (uint32_t)heads[i];
+        if (entry_count < LINE_SIZE / 8)
+            continue;
+        const volatile char *bytes = (const volatile char *)base;
+        (void)bytes[LINE_SIZE];
+        if (with_numbers)
+            (void)bytes[base_numbers_offset(base) + entry_count * 4 - 1];
     }
 }
 
-/* One source row. True when it is through, false when the output is full. */
-static bool
-expand_row(struct expansion *expansion, uint64_t node, enum direction direction)
+/* Loads the lists of the rows from `first` on. */
+static void
+group_load(struct expand_group *group, const struct store *store, const uint64_t *nodes, uint32_t count,
+           enum direction direction, bool with_numbers)
 {
-    const struct node_record *record = node_record_lookup(expansion->store, node);
-    if (!record)
-        return true;
+    static const struct node_record none;
+    const struct node_record *records[GROUP_MAX];
+    group->count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct node_record *record = node_record_lookup(store, nodes[i]);
+        records[i] = record ? record : &none;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        group->lists[0][i] = direction & DIRECTION_OUT ? records[i]->out : 0;
+        group->lists[1][i] = direction & DIRECTION_IN ? records[i]->in : 0;
+    }
     if (direction & DIRECTION_OUT)
-        expand_list(expansion, record->out, node, false, false);
-    if ((direction & DIRECTION_IN) && expansion->written < expansion->max)
-        expand_list(expansion, record->in, node, true, direction == DIRECTION_BOTH);
-    return expansion->written < expansion->max;
+        group_touch(group->lists[0], count, with_numbers);
+    if (direction & DIRECTION_IN)
+        group_touch(group->lists[1], count, with_numbers);
+}
+
+/* As many rows as will probably fill the output. */
+static uint32_t
+group_size(uint32_t rows_left, uint32_t room)
+{
+    uint32_t size = room / DEGREE_USUAL;
+    size = size < GROUP_MIN ? GROUP_MIN : size > GROUP_MAX ? GROUP_MAX : size;
+    return size < rows_left ? size : rows_left;
 }
 
 uint32_t
@@ -188,25 +212,27 @@ store_expand(struct store *store, struct view view, const uint64_t *nodes, uint3
     assert(max > 0);
     struct expansion expansion = {
         .store = store, .view = view, .types = types, .type_count = type_count, .out = out, .max = max};
+    struct expand_group group;
     uint32_t row = cursor->row;
-    for (uint32_t i = row; i < row + RECORD_AHEAD && i < count; i++)
-        prefetch_record(store, nodes[i]);
-    for (uint32_t i = row; i < row + LIST_AHEAD && i < count; i++)
-        prefetch_list(store, nodes[i], direction);
-    for (; row < count; row++) {
-        if (row + RECORD_AHEAD < count)
-            prefetch_record(store, nodes[row + RECORD_AHEAD]);
-        if (row + LIST_AHEAD < count)
-            prefetch_list(store, nodes[row + LIST_AHEAD], direction);
-        expansion.row = row;
-        expansion.skip = cursor->skip;
-        expansion.emitted = 0;
-        if (!expand_row(&expansion, nodes[row], direction)) {
-            cursor->row = row;
-            cursor->skip += expansion.emitted;
-            return expansion.written;
+    while (row < count) {
+        group.first = row;
+        group_load(
+            &group, store, nodes + row, group_size(count - row, max - expansion.written), direction,
+            out->rels != NULL);
+        for (; row < group.first + group.count; row++) {
+            uint32_t at = row - group.first;
+            expansion.row = row;
+            expansion.skip = cursor->skip;
+            expansion.emitted = 0;
+            expand_list(&expansion, group.lists[0][at], nodes[row], false, false);
+            expand_list(&expansion, group.lists[1][at], nodes[row], true, direction == DIRECTION_BOTH);
+            if (expansion.written == expansion.max) {
+                cursor->row = row;
+                cursor->skip += expansion.emitted;
+                return expansion.written;
+            }
+            cursor->skip = 0;
         }
-        cursor->skip = 0;
     }
     cursor->row = count;
     cursor->done = true;
