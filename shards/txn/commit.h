@@ -37,10 +37,10 @@ bool commit_is_waiting(const struct commit_words *words, uint32_t other);
  * shards inside one turn at once are the model check's: the simulator's turns are not interleaved.) */
 enum commit_defect {
     COMMIT_DEFECT_NONE,
-    COMMIT_DEFECT_DURABLE_EARLY,   /* owners report DURABLE before the flush */
-    COMMIT_DEFECT_ANSWER_EARLY,    /* the client is answered before stable >= ts */
-    COMMIT_DEFECT_SNAPSHOT_NEXT,   /* snapshots are next_ts - 1 instead of stable */
-    COMMIT_DEFECT_HALF_RECORD,     /* one participant does not log its part */
+    COMMIT_DEFECT_DURABLE_EARLY, /* owners report DURABLE before the flush */
+    COMMIT_DEFECT_ANSWER_EARLY,  /* the client is answered before stable >= ts */
+    COMMIT_DEFECT_SNAPSHOT_NEXT, /* snapshots are next_ts - 1 instead of stable */
+    COMMIT_DEFECT_HALF_RECORD,   /* one participant does not log its part */
     COMMIT_DEFECT_COUNT
 };
 void commit_defect_set(struct commit_words *words, enum commit_defect defect);

@@ -111,7 +111,8 @@ stream_add(struct txn *txn, uint32_t owner, uint32_t index, const struct operati
     struct write_item item = {.operation_index = index, .size = (uint32_t)size};
     uint8_t *at = NULL;
     if (stream)
-        at = byte_buffer_extend(&stream->items, shard_memory(txn_shard(txn)), write_item_size(size));
+        at = byte_buffer_extend(
+            &stream->items, shard_memory(txn_shard(txn)), write_item_size(size));
     if (!at)
         return ERR(MEMORY_POOL);
     memset(at, 0, write_item_size(size));
@@ -164,7 +165,8 @@ stream_send(struct txn *txn, uint32_t owner, bool partly)
             return true;
         size_t size = stream_next_message(stream);
         struct write_head head = {.snapshot = txn->snapshot, .items_size = size};
-        uint8_t *out = mail_open(shard, owner, MESSAGE_TXN_WRITE, txn->link.txid, (uint32_t)(sizeof(head) + size));
+        uint8_t *out = mail_open(
+            shard, owner, MESSAGE_TXN_WRITE, txn->link.txid, (uint32_t)(sizeof(head) + size));
         if (!out)
             return false;
         memcpy(out, &head, sizeof(head));
@@ -205,7 +207,9 @@ write_apply_here(struct txn *txn, uint32_t index, const struct operation *operat
             txn->write->rel_ids[index] = effects.rel;
         write_counters_add(&txn->write->counters, &effects.counters);
         for (uint32_t i = 0; i < effects.follow_count && !err; i++)
-            err = stream_add(txn, operation_owner(manager->shard, &effects.follows[i]), index, &effects.follows[i]);
+            err = stream_add(
+                txn, operation_owner(manager->shard, &effects.follows[i]), index,
+                &effects.follows[i]);
     }
     if (err)
         write_fail(txn, err, index, effects.conflicting_node);
@@ -385,9 +389,11 @@ written_take_follows(struct txn *txn, const uint8_t *bytes, size_t size)
         size_t used;
         memcpy(&item, bytes + at, sizeof(item));
         arena_reset(&manager->arena);
-        err_t err = operation_decode(bytes + at + sizeof(item), item.size, &manager->arena, &operation, &used);
+        err_t err = operation_decode(
+            bytes + at + sizeof(item), item.size, &manager->arena, &operation, &used);
         if (!err)
-            err = stream_add(txn, operation_owner(manager->shard, &operation), item.operation_index, &operation);
+            err = stream_add(
+                txn, operation_owner(manager->shard, &operation), item.operation_index, &operation);
         if (err)
             return err;
         at += write_item_size(item.size);
@@ -411,7 +417,9 @@ coordinator_written(struct shard *shard, const struct message *message)
     struct written_head head;
     const uint8_t *payload = message_payload(message);
     memcpy(&head, payload, sizeof(head));
-    assert(txn->write && txn->outstanding_count > 0 && txn->streams[message->from].outstanding_count > 0);
+    assert(
+        txn->write && txn->outstanding_count > 0 &&
+        txn->streams[message->from].outstanding_count > 0);
     txn->streams[message->from].outstanding_count--;
     txn->outstanding_count--;
     shard_outstanding_add(shard, -1);
@@ -443,9 +451,10 @@ send_tick(struct txn *txn)
         struct empty_body body = {0};
         if (!(txn->unsent >> owner & 1) || owner == shard->index)
             continue;
-        err_t err = commits ?
-            mail_send(shard, owner, MESSAGE_TXN_COMMIT, txn->link.txid, &head, sizeof(head)) :
-            mail_send(shard, owner, MESSAGE_TXN_ABORT, txn->link.txid, &body, sizeof(body));
+        err_t err =
+            commits
+                ? mail_send(shard, owner, MESSAGE_TXN_COMMIT, txn->link.txid, &head, sizeof(head))
+                : mail_send(shard, owner, MESSAGE_TXN_ABORT, txn->link.txid, &body, sizeof(body));
         if (err) {
             txn_stall(txn);
             return;
@@ -487,8 +496,8 @@ txn_commit(struct txn *txn, txn_done_fn *done, void *context)
         txn_kick(txn);
         return;
     }
-    txn->timestamp =
-        commit_timestamp_take(manager->words, manager->shard->index, !list_is_empty(&manager->undecided));
+    txn->timestamp = commit_timestamp_take(
+        manager->words, manager->shard->index, !list_is_empty(&manager->undecided));
     assert(txn->timestamp > txn->snapshot);
     list_push_back(&manager->undecided, &txn->order_link);
     txn->pending = txn->unsent = txn->participants;
@@ -538,7 +547,8 @@ txn_decide(struct txn *txn)
     }
     txn_move(txn, TXN_DECIDED);
     struct list_link *before = manager->decided.prev;
-    while (before != &manager->decided && list_entry(before, struct txn, order_link)->timestamp > txn->timestamp)
+    while (before != &manager->decided &&
+           list_entry(before, struct txn, order_link)->timestamp > txn->timestamp)
         before = before->prev;
     list_insert_between(&txn->order_link, before, before->next);
     manager_wake(manager);

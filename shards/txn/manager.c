@@ -183,7 +183,8 @@ static void
 txn_take_snapshot(struct txn *txn)
 {
     struct txn_manager *manager = txn->manager;
-    txn->snapshot = commit_snapshot_take(manager->words, manager->shard->index, oldest_snapshot(manager));
+    txn->snapshot = commit_snapshot_take(
+        manager->words, manager->shard->index, oldest_snapshot(manager));
     list_push_back(&manager->active, &txn->active_link);
 }
 
@@ -210,8 +211,12 @@ txid_next(struct txn_manager *manager)
 }
 
 err_t
-txn_begin(struct shard *shard, const struct txn_options *options, void (*ready)(void *context, err_t err),
-          void *context, struct txn **out)
+txn_begin(
+    struct shard *shard,
+    const struct txn_options *options,
+    void (*ready)(void *context, err_t err),
+    void *context,
+    struct txn **out)
 {
     struct txn_manager *manager = shard->txns;
     *out = NULL;
@@ -350,7 +355,8 @@ manager_bookmarks(struct txn_manager *manager)
     uint64_t stable = 0;
     if (!list_is_empty(&manager->bookmarks))
         stable = commit_stable(manager->words, manager->shard->index);
-    for (struct list_link *link = manager->bookmarks.next, *next; link != &manager->bookmarks; link = next) {
+    for (struct list_link *link = manager->bookmarks.next, *next; link != &manager->bookmarks;
+         link = next) {
         struct txn *txn = list_entry(link, struct txn, order_link);
         next = link->next;
         bool late = shard_now_ns(manager->shard) >= txn->deadline_ns;
@@ -394,7 +400,8 @@ manager_run(struct task *task)
     }
     manager_answer(manager);
     manager_ring(manager);
-    return list_is_empty(&manager->ready) && list_is_empty(&manager->retry) ? TASK_DONE : TASK_AGAIN;
+    return list_is_empty(&manager->ready) && list_is_empty(&manager->retry) ? TASK_DONE
+                                                                            : TASK_AGAIN;
 }
 
 /* Invariant 3. */
@@ -437,7 +444,8 @@ manager_tick(struct timer *timer)
         txn_kick(txn);
     }
     manager_wake(manager);
-    if (!list_is_empty(&manager->blocked) || !list_is_empty(&manager->bookmarks) || manager->owed_count)
+    if (!list_is_empty(&manager->blocked) || !list_is_empty(&manager->bookmarks) ||
+        manager->owed_count)
         manager_tick_start(manager);
 }
 

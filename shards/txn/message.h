@@ -17,8 +17,9 @@
 
 enum {
     TXID_SHARD_BITS = 6,
-    WRITE_MESSAGE_SIZE = 3800, /* items of one TXN_WRITE, unless a single one is larger: fits a block */
-    WRITE_WINDOW = 4,          /* TXN_WRITE messages of a transaction under way to one owner */
+    WRITE_MESSAGE_SIZE =
+        3800,         /* items of one TXN_WRITE, unless a single one is larger: fits a block */
+    WRITE_WINDOW = 4, /* TXN_WRITE messages of a transaction under way to one owner */
 };
 static_assert((int)SHARD_COUNT_MAX <= 1 << TXID_SHARD_BITS, "a txid names its home shard");
 static_assert((int)WRITE_MESSAGE_SIZE < (int)BLOCK_SIZE, "fits a block");

@@ -80,9 +80,10 @@ reply(struct txn_manager *manager, uint64_t txid, enum message_type type, err_t 
     if (manager->owed_count == 0 && reply_send(manager->shard, txid, type, err))
         return;
     if (manager->owed_count == TXN_OWED_MAX)
-        manager->shard->seam->ops->fatal(manager->shard->seam, "no memory for the replies of transactions");
-    manager->owed[(manager->owed_first + manager->owed_count++) % TXN_OWED_MAX] =
-        (struct owed){.txid = txid, .err = err, .type = (uint16_t)type};
+        manager->shard->seam->ops->fatal(
+            manager->shard->seam, "no memory for the replies of transactions");
+    manager->owed[(manager->owed_first + manager->owed_count++) % TXN_OWED_MAX] = (struct owed){
+        .txid = txid, .err = err, .type = (uint16_t)type};
     manager_tick_start(manager);
 }
 
@@ -148,7 +149,8 @@ part_report(struct part *part, enum message_type type)
 static void
 manager_unblock(struct txn_manager *manager, uint64_t txid)
 {
-    for (struct list_link *link = manager->blocked.next, *next; link != &manager->blocked; link = next) {
+    for (struct list_link *link = manager->blocked.next, *next; link != &manager->blocked;
+         link = next) {
         struct part *part = list_entry(link, struct part, wait_link);
         next = link->next;
         if (part->blocking_txid != txid)
@@ -179,7 +181,10 @@ part_block(struct part *part, uint64_t blocking_txid, uint64_t wait_ns)
 }
 
 static void
-effects_count(struct effects *effects, const struct operation *operation, const struct operation_outcome *outcome)
+effects_count(
+    struct effects *effects,
+    const struct operation *operation,
+    const struct operation_outcome *outcome)
 {
     struct write_counters *counters = &effects->counters;
     counters->nodes_created += operation->type == OPERATION_NODE_CREATE;
@@ -214,7 +219,8 @@ part_redo_add(struct part *part, const struct operation *operation)
 {
     if (!operation_is_logged(operation->type))
         return 0;
-    uint8_t *at = byte_buffer_extend(&part->redo, shard_memory(part->manager->shard), operation_size(operation));
+    uint8_t *at = byte_buffer_extend(
+        &part->redo, shard_memory(part->manager->shard), operation_size(operation));
     if (!at)
         return ERR(MEMORY_POOL);
     operation_encode(operation, at);
@@ -230,7 +236,8 @@ part_log_ahead(struct part *part)
     bool fits = true;
     while (fits && part->redo.size - done > piece) {
         struct wal_part_header header = {.txid = part->link.txid};
-        uint8_t *out = wal_record_open(wal, WAL_RECORD_TRANSACTION_PART, (uint32_t)(sizeof(header) + piece));
+        uint8_t *out = wal_record_open(
+            wal, WAL_RECORD_TRANSACTION_PART, (uint32_t)(sizeof(header) + piece));
         fits = out != NULL;
         if (!fits)
             break;
@@ -256,7 +263,8 @@ static err_t
 part_reserve(struct part *part, size_t size)
 {
     struct wal *wal = part->manager->shard->wal;
-    uint64_t wanted = wal_record_charge(sizeof(struct wal_transaction_header) + part->redo.size + size);
+    uint64_t wanted = wal_record_charge(
+        sizeof(struct wal_transaction_header) + part->redo.size + size);
     if (wanted <= part->reserved_size)
         return 0;
     err_t err = wal_reserve(wal, wanted - part->reserved_size);
@@ -266,8 +274,11 @@ part_reserve(struct part *part, size_t size)
 }
 
 static err_t
-part_store_apply(struct part *part, const struct operation *operation, struct effects *effects,
-                 struct operation_outcome *outcome)
+part_store_apply(
+    struct part *part,
+    const struct operation *operation,
+    struct effects *effects,
+    struct operation_outcome *outcome)
 {
     struct txn_manager *manager = part->manager;
     struct view view = {.snapshot = part->snapshot, .txid = part->link.txid};
@@ -302,8 +313,11 @@ part_follow(struct part *part, const struct operation *follow, struct effects *e
 }
 
 static err_t
-part_follow_all(struct part *part, const struct operation *operation, const struct operation_outcome *outcome,
-                struct effects *effects)
+part_follow_all(
+    struct part *part,
+    const struct operation *operation,
+    const struct operation_outcome *outcome,
+    struct effects *effects)
 {
     err_t err = 0;
     if (operation->type == OPERATION_REL_CREATE || operation->type == OPERATION_REL_DELETE) {
@@ -323,7 +337,8 @@ part_follow_all(struct part *part, const struct operation *operation, const stru
 }
 
 enum apply_outcome
-part_apply(struct part *part, const struct operation *operation, struct effects *effects, err_t *err)
+part_apply(
+    struct part *part, const struct operation *operation, struct effects *effects, err_t *err)
 {
     struct txn_manager *manager = part->manager;
     struct operation_outcome outcome;
@@ -352,7 +367,8 @@ part_apply(struct part *part, const struct operation *operation, struct effects 
     if (err_code(*err) == ERR_CONFLICT)
         metric_add(&manager->shard->metrics.conflicts, 1);
     if (!*err)
-        (void)part_log_ahead(part); /* no buffer: it is tried again with the next operation, or at commit */
+        (void)part_log_ahead(
+            part); /* no buffer: it is tried again with the next operation, or at commit */
     return *err ? APPLY_FAILED : APPLY_DONE;
 }
 
@@ -364,7 +380,9 @@ written_send(struct part *part, struct owner_write *write)
     struct txn_manager *manager = part->manager;
     uint64_t txid = part->link.txid;
     struct written_head head = {
-        .rel_count = write->rel_count, .follow_size = write->follows.size, .counters = write->counters};
+        .rel_count = write->rel_count,
+        .follow_size = write->follows.size,
+        .counters = write->counters};
     size_t size = sizeof(head) + write->rels.size + write->follows.size;
     uint8_t *out = NULL;
     if (size <= UINT32_MAX && manager->owed_count == 0)
@@ -382,19 +400,27 @@ written_send(struct part *part, struct owner_write *write)
 }
 
 static void
-written_send_failure(struct part *part, err_t err, uint32_t failed_operation, uint64_t conflicting_node)
+written_send_failure(
+    struct part *part, err_t err, uint32_t failed_operation, uint64_t conflicting_node)
 {
     struct txn_manager *manager = part->manager;
-    struct written_head head = {.err = err, .failed_operation = failed_operation, .conflicting_node = conflicting_node};
+    struct written_head head = {
+        .err = err, .failed_operation = failed_operation, .conflicting_node = conflicting_node};
     uint64_t txid = part->link.txid;
     bool sent = manager->owed_count == 0 &&
-                mail_send(manager->shard, txid_home(txid), MESSAGE_TXN_WRITTEN, txid, &head, sizeof(head)) == 0;
+                mail_send(
+                    manager->shard, txid_home(txid), MESSAGE_TXN_WRITTEN, txid, &head,
+                    sizeof(head)) == 0;
     if (!sent)
         reply(manager, txid, MESSAGE_TXN_WRITTEN, err);
 }
 
 static err_t
-owner_write_keep(struct txn_manager *manager, struct owner_write *write, uint32_t index, const struct effects *effects)
+owner_write_keep(
+    struct txn_manager *manager,
+    struct owner_write *write,
+    uint32_t index,
+    const struct effects *effects)
 {
     struct memory *memory = shard_memory(manager->shard);
     if (effects->has_rel) {
@@ -468,7 +494,9 @@ owner_write(struct shard *shard, const struct message *message)
     struct write_head head;
     const uint8_t *payload = message_payload(message);
     memcpy(&head, payload, sizeof(head));
-    assert(message->size == sizeof(head) + head.items_size && txid_home(message->scope) == message->from);
+    assert(
+        message->size == sizeof(head) + head.items_size &&
+        txid_home(message->scope) == message->from);
     struct part *part = part_open(manager, message->scope, head.snapshot);
     struct owner_write *write = NULL;
     if (part)
@@ -516,7 +544,8 @@ part_log(struct part *part)
     if (!part_log_ahead(part))
         return false;
     header.part_size = part->part_size;
-    uint8_t *out = wal_record_open(wal, WAL_RECORD_TRANSACTION, (uint32_t)(sizeof(header) + part->redo.size));
+    uint8_t *out = wal_record_open(
+        wal, WAL_RECORD_TRANSACTION, (uint32_t)(sizeof(header) + part->redo.size));
     if (!out)
         return false;
     memcpy(out, &header, sizeof(header));
@@ -627,7 +656,8 @@ void
 manager_parts_tick(struct txn_manager *manager)
 {
     uint64_t now_ns = shard_now_ns(manager->shard);
-    for (struct list_link *link = manager->blocked.next, *next; link != &manager->blocked; link = next) {
+    for (struct list_link *link = manager->blocked.next, *next; link != &manager->blocked;
+         link = next) {
         struct part *part = list_entry(link, struct part, wait_link);
         next = link->next;
         if (now_ns < part->deadline_ns)

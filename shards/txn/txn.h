@@ -23,7 +23,8 @@
 /* The shared commit words of all shards of a process; created at boot, passed to every shard. */
 struct commit_words;
 size_t commit_words_size(uint32_t shard_count);
-void commit_words_create(struct commit_words *words, uint32_t shard_count, uint64_t first_timestamp);
+void
+commit_words_create(struct commit_words *words, uint32_t shard_count, uint64_t first_timestamp);
 
 err_t txn_manager_create(struct shard *shard, struct commit_words *words, struct txn_manager **out);
 /* The manager must be idle, except after a crash of the simulator. */
@@ -41,14 +42,19 @@ struct txn_options {
 /* The snapshot is taken here unless the bookmark is ahead of `stable`; then `txn_is_ready` is false until
  * `ready` was called (at most some milliseconds: the bookmark is a timestamp given out before; one that
  * never was gives ERR(BOOKMARK)). `ready` is not called when txn_is_ready is true on return. */
-err_t txn_begin(struct shard *shard, const struct txn_options *options, void (*ready)(void *context, err_t err),
-                void *context, struct txn **out);
+err_t txn_begin(
+    struct shard *shard,
+    const struct txn_options *options,
+    void (*ready)(void *context, err_t err),
+    void *context,
+    struct txn **out);
 bool txn_is_ready(const struct txn *txn);
 struct view txn_view(const struct txn *txn);
 bool txn_has_writes(const struct txn *txn);
 
 struct write_counters {
-    uint64_t nodes_created, nodes_deleted, rels_created, rels_deleted, properties_set, labels_added, labels_removed;
+    uint64_t nodes_created, nodes_deleted, rels_created, rels_deleted, properties_set, labels_added,
+        labels_removed;
 };
 
 /* A batch of operations. Fill `operations`; they are sent to their owners, the index entries they cause

@@ -19,8 +19,10 @@ enum {
     TXN_OWED_MAX = 4096,
     TXN_STREAM_LIMIT_SIZE = 64 << 10, /* waiting for one owner before the batch is read on */
 };
-#define TXN_INTENT_WAIT_NS UINT64_C(5000000)      /* an older transaction waits for a younger one's intent */
-#define TXN_SPACE_WAIT_NS UINT64_C(5000000000)    /* a write waits for log space that is being prepared */
+#define TXN_INTENT_WAIT_NS                                                                         \
+    UINT64_C(5000000) /* an older transaction waits for a younger one's intent */
+#define TXN_SPACE_WAIT_NS                                                                          \
+    UINT64_C(5000000000) /* a write waits for log space that is being prepared */
 #define TXN_BOOKMARK_WAIT_NS UINT64_C(10000000000)
 #define TXN_TICK_NS UINT64_C(1000000)
 
@@ -56,7 +58,16 @@ void byte_buffer_destroy(struct byte_buffer *buffer, struct memory *memory);
  *         |         v  |                                  |
  *         |       WRITING                                 |
  *         +-----> ABORTING -------------------------------+  */
-enum txn_phase { TXN_WAITING, TXN_ACTIVE, TXN_WRITING, TXN_COMMITTING, TXN_DECIDED, TXN_ABORTING, TXN_ENDED, TXN_PHASE_COUNT };
+enum txn_phase {
+    TXN_WAITING,
+    TXN_ACTIVE,
+    TXN_WRITING,
+    TXN_COMMITTING,
+    TXN_DECIDED,
+    TXN_ABORTING,
+    TXN_ENDED,
+    TXN_PHASE_COUNT
+};
 
 /* Items on their way to one owner. The home shard has one too: items that had to wait. */
 struct stream {
@@ -83,7 +94,7 @@ struct txn {
 
     struct txn_write *write;
     uint32_t cursor;
-    bool deleting;     /* the second pass: NODE_DELETE */
+    bool deleting; /* the second pass: NODE_DELETE */
     bool has_deletes;
     uint32_t outstanding_count;
     struct stream *streams; /* one per shard; NULL until something is not at home */
@@ -104,11 +115,11 @@ struct part {
     uint64_t snapshot;
     uint8_t phase;
     bool blocked, expired;
-    struct txn *local;        /* the coordinator's transaction when this is its home */
-    struct list_link writes;  /* owner_write, not answered yet, in order */
-    struct byte_buffer redo;  /* operations not yet in the log */
-    uint64_t part_size;       /* bytes that went ahead in TRANSACTION_PART records */
-    uint64_t reserved_size;   /* in the log */
+    struct txn *local;                   /* the coordinator's transaction when this is its home */
+    struct list_link writes;             /* owner_write, not answered yet, in order */
+    struct byte_buffer redo;             /* operations not yet in the log */
+    uint64_t part_size;                  /* bytes that went ahead in TRANSACTION_PART records */
+    uint64_t reserved_size;              /* in the log */
     uint64_t blocking_txid, deadline_ns; /* 0 = not waiting for anything */
     uint64_t timestamp, participants;
     struct wal_waiter waiter;
@@ -176,7 +187,8 @@ struct effects {
 enum apply_outcome { APPLY_DONE, APPLY_BLOCKED, APPLY_FAILED };
 struct part *part_open(struct txn_manager *manager, uint64_t txid, uint64_t snapshot);
 /* BLOCKED: the part is in manager.blocked; it is tried again from the same operation. */
-enum apply_outcome part_apply(struct part *part, const struct operation *operation, struct effects *effects, err_t *err);
+enum apply_outcome part_apply(
+    struct part *part, const struct operation *operation, struct effects *effects, err_t *err);
 void part_commit(struct part *part, uint64_t timestamp, uint64_t participants);
 void part_abort(struct part *part);
 void manager_parts_tick(struct txn_manager *manager); /* deadlines, replies owed */

@@ -28,15 +28,20 @@ frame_seal(uint8_t *frame, struct wal_frame_header *header)
 }
 
 bool
-frame_header_decode(const uint8_t *bytes, const struct frame_identity *identity, uint64_t lsn,
-                    struct wal_frame_header *out)
+frame_header_decode(
+    const uint8_t *bytes,
+    const struct frame_identity *identity,
+    uint64_t lsn,
+    struct wal_frame_header *out)
 {
     memcpy(out, bytes, sizeof(*out));
-    if (out->magic != WAL_FRAME_MAGIC || out->header_crc != checksum(out, offsetof(struct wal_frame_header, header_crc)))
+    if (out->magic != WAL_FRAME_MAGIC ||
+        out->header_crc != checksum(out, offsetof(struct wal_frame_header, header_crc)))
         return false;
-    return out->format_version == WAL_FORMAT_VERSION && out->lsn == lsn && out->slot == identity->slot &&
-           out->database_id == identity->database_id && out->incarnation == identity->incarnation &&
-           out->payload_size > 0 && out->payload_size <= WAL_FRAME_SIZE_MAX - sizeof(*out) &&
+    return out->format_version == WAL_FORMAT_VERSION && out->lsn == lsn &&
+           out->slot == identity->slot && out->database_id == identity->database_id &&
+           out->incarnation == identity->incarnation && out->payload_size > 0 &&
+           out->payload_size <= WAL_FRAME_SIZE_MAX - sizeof(*out) &&
            out->raw_size == out->payload_size;
 }
 

@@ -26,8 +26,11 @@ frame_size(size_t payload_size)
  * zeroes the rest of the last page. */
 void frame_seal(uint8_t *frame, struct wal_frame_header *header);
 /* Reads the header at `bytes` (64 at least). False when it is not a header of that log at that LSN. */
-bool frame_header_decode(const uint8_t *bytes, const struct frame_identity *identity, uint64_t lsn,
-                         struct wal_frame_header *out);
+bool frame_header_decode(
+    const uint8_t *bytes,
+    const struct frame_identity *identity,
+    uint64_t lsn,
+    struct wal_frame_header *out);
 /* `frame` holds the header and `header->payload_size` bytes behind it. */
 bool frame_payload_is_valid(const uint8_t *frame, const struct wal_frame_header *header);
 

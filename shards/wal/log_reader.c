@@ -35,12 +35,21 @@ log_segment_path(char *out, uint16_t slot, uint64_t segment)
 }
 
 err_t
-log_reader_create(struct log_reader *reader, struct seam *seam, struct memory *memory, uint16_t slot,
-                  uint64_t segment_size)
+log_reader_create(
+    struct log_reader *reader,
+    struct seam *seam,
+    struct memory *memory,
+    uint16_t slot,
+    uint64_t segment_size)
 {
     assert(segment_size >= WAL_SEGMENT_SIZE_MIN);
     *reader = (struct log_reader){
-        .seam = seam, .memory = memory, .segment_size = segment_size, .slot = slot, .handle = -1, .segment = UINT64_MAX};
+        .seam = seam,
+        .memory = memory,
+        .segment_size = segment_size,
+        .slot = slot,
+        .handle = -1,
+        .segment = UINT64_MAX};
     reader->window = memory_allocate(memory, WINDOW_SIZE);
     return reader->window ? 0 : ERR(MEMORY_POOL);
 }
@@ -67,7 +76,8 @@ reader_segment_open(struct log_reader *reader, uint64_t segment)
     reader->handle = -1;
     reader->window_size = 0;
     log_segment_path(path, reader->slot, segment);
-    int64_t result = reader->seam->ops->disk_open(reader->seam, path, false, false, &reader->handle);
+    int64_t result = reader->seam->ops->disk_open(
+        reader->seam, path, false, false, &reader->handle);
     if (result < 0)
         reader->handle = -1;
     return result < 0 && result != -ENOENT ? ERR_ERRNO(result) : 0;
@@ -84,12 +94,14 @@ log_reader_bytes(struct log_reader *reader, uint64_t lsn, size_t size, const uin
         return err;
     if (reader->handle < 0 || offset + size > reader->segment_size)
         return 0;
-    bool inside = offset >= reader->window_offset && offset + size <= reader->window_offset + reader->window_size;
+    bool inside = offset >= reader->window_offset &&
+                  offset + size <= reader->window_offset + reader->window_size;
     if (!inside) {
         uint64_t start = offset / WAL_PAGE_SIZE * WAL_PAGE_SIZE;
         uint64_t left = reader->segment_size - start;
         int64_t got = reader->seam->ops->disk_read(
-            reader->seam, reader->handle, reader->window, left < WINDOW_SIZE ? (size_t)left : WINDOW_SIZE, start);
+            reader->seam, reader->handle, reader->window,
+            left < WINDOW_SIZE ? (size_t)left : WINDOW_SIZE, start);
         reader->window_offset = start;
         reader->window_size = got > 0 ? (size_t)got : 0;
         if (got < 0)
@@ -103,8 +115,12 @@ log_reader_bytes(struct log_reader *reader, uint64_t lsn, size_t size, const uin
 
 /* `*payload` is NULL when no valid frame of the range stands there. */
 static err_t
-reader_frame_at(struct log_reader *reader, const struct log_range *range, uint64_t lsn,
-                struct wal_frame_header *header, const uint8_t **payload)
+reader_frame_at(
+    struct log_reader *reader,
+    const struct log_range *range,
+    uint64_t lsn,
+    struct wal_frame_header *header,
+    const uint8_t **payload)
 {
     const uint8_t *bytes;
     *payload = NULL;
@@ -120,7 +136,8 @@ reader_frame_at(struct log_reader *reader, const struct log_range *range, uint64
 
 /* Rule 2: looks for a frame, in the four that may stand behind `lsn`, that knew it to be durable. */
 static err_t
-reader_tail_check(struct log_reader *reader, const struct log_range *range, uint64_t lsn, struct refusal *refusal)
+reader_tail_check(
+    struct log_reader *reader, const struct log_range *range, uint64_t lsn, struct refusal *refusal)
 {
     uint64_t next_segment = (lsn / reader->segment_size + 1) * reader->segment_size;
     uint64_t reach = (uint64_t)(WAL_FRAMES_IN_FLIGHT_MAX + 1) * WAL_FRAME_SIZE_MAX;
@@ -135,10 +152,13 @@ reader_tail_check(struct log_reader *reader, const struct log_range *range, uint
                 return err;
             if (!bytes)
                 break;
-            if (!frame_header_decode(bytes, &range->identity, at, &header) || header.durable_lsn <= lsn)
+            if (!frame_header_decode(bytes, &range->identity, at, &header) ||
+                header.durable_lsn <= lsn)
                 continue;
             refusal_set(
-                refusal, "wal/%02u/%010llu: offset %llu: a frame that was durable is damaged (the frame at %llu says so)",
+                refusal,
+                "wal/%02u/%010llu: offset %llu: a frame that was durable is damaged (the frame at "
+                "%llu says so)",
                 reader->slot, (unsigned long long)(lsn / reader->segment_size),
                 (unsigned long long)(lsn % reader->segment_size), (unsigned long long)at);
             return ERR(STORAGE_DAMAGE);
@@ -148,8 +168,13 @@ reader_tail_check(struct log_reader *reader, const struct log_range *range, uint
 }
 
 err_t
-log_reader_next(struct log_reader *reader, const struct log_range *range, struct log_cursor *cursor,
-                struct wal_frame_header *header, const uint8_t **payload, struct refusal *refusal)
+log_reader_next(
+    struct log_reader *reader,
+    const struct log_range *range,
+    struct log_cursor *cursor,
+    struct wal_frame_header *header,
+    const uint8_t **payload,
+    struct refusal *refusal)
 {
     assert(cursor->lsn >= range->start && cursor->lsn % WAL_PAGE_SIZE == 0);
     *payload = NULL;
@@ -179,8 +204,8 @@ log_reader_next(struct log_reader *reader, const struct log_range *range, struct
     if (range->end == UINT64_MAX)
         return reader_tail_check(reader, range, cursor->lsn, refusal);
     refusal_set(
-        refusal, "wal/%02u/%010llu: offset %llu: a frame of incarnation %u is damaged or missing", reader->slot,
-        (unsigned long long)(cursor->lsn / reader->segment_size), (unsigned long long)offset,
-        range->identity.incarnation);
+        refusal, "wal/%02u/%010llu: offset %llu: a frame of incarnation %u is damaged or missing",
+        reader->slot, (unsigned long long)(cursor->lsn / reader->segment_size),
+        (unsigned long long)offset, range->identity.incarnation);
     return ERR(STORAGE_DAMAGE);
 }

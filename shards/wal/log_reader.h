@@ -11,9 +11,9 @@ struct log_reader {
     struct memory *memory;
     uint64_t segment_size;
     uint16_t slot;
-    io_handle handle;        /* of `segment`; -1 = no such file */
-    uint64_t segment;        /* UINT64_MAX = none yet */
-    uint8_t *window;         /* bytes of `segment` from window_offset */
+    io_handle handle; /* of `segment`; -1 = no such file */
+    uint64_t segment; /* UINT64_MAX = none yet */
+    uint8_t *window;  /* bytes of `segment` from window_offset */
     uint64_t window_offset;
     size_t window_size;
 };
@@ -35,8 +35,12 @@ enum { LOG_PATH_SIZE = 64 };
 void log_segment_path(char *out, uint16_t slot, uint64_t segment);
 void log_slot_path(char *out, uint16_t slot);
 
-err_t log_reader_create(struct log_reader *reader, struct seam *seam, struct memory *memory, uint16_t slot,
-                        uint64_t segment_size);
+err_t log_reader_create(
+    struct log_reader *reader,
+    struct seam *seam,
+    struct memory *memory,
+    uint16_t slot,
+    uint64_t segment_size);
 void log_reader_destroy(struct log_reader *reader);
 
 /* `size` (at most WAL_FRAME_SIZE_MAX) bytes at an LSN, in one segment; NULL when the file ends before. */
@@ -44,7 +48,12 @@ err_t log_reader_bytes(struct log_reader *reader, uint64_t lsn, size_t size, con
 /* The next frame of the range. `*payload` is NULL at its end: of a sealed range that is `end`, of the last
  * one the first frame that is not whole. ERR(STORAGE_DAMAGE), with the refusal filled in, when a frame that
  * was durable is not readable. */
-err_t log_reader_next(struct log_reader *reader, const struct log_range *range, struct log_cursor *cursor,
-                      struct wal_frame_header *header, const uint8_t **payload, struct refusal *refusal);
+err_t log_reader_next(
+    struct log_reader *reader,
+    const struct log_range *range,
+    struct log_cursor *cursor,
+    struct wal_frame_header *header,
+    const uint8_t **payload,
+    struct refusal *refusal);
 
 #endif

@@ -48,7 +48,9 @@ meta_encode(const struct meta *meta, uint8_t *out)
     for (uint32_t i = 0; i < meta->history_count; i++) {
         const struct meta_history *entry = &meta->history[i];
         struct meta_history_header head = {
-            .incarnation = entry->incarnation, .shard_count = entry->shard_count, .slot_count = meta->slot_count};
+            .incarnation = entry->incarnation,
+            .shard_count = entry->shard_count,
+            .slot_count = meta->slot_count};
         memcpy(at, &head, sizeof(head));
         memcpy(at + sizeof(head), entry->ends, meta->slot_count * sizeof(uint64_t));
         at += history_size(meta);
@@ -60,7 +62,8 @@ meta_encode(const struct meta *meta, uint8_t *out)
 }
 
 static err_t
-meta_history_decode(const uint8_t *bytes, struct meta *meta, uint64_t count, struct refusal *refusal)
+meta_history_decode(
+    const uint8_t *bytes, struct meta *meta, uint64_t count, struct refusal *refusal)
 {
     for (uint64_t i = 0; i < count; i++) {
         struct meta_history_header head;
@@ -69,14 +72,18 @@ meta_history_decode(const uint8_t *bytes, struct meta *meta, uint64_t count, str
         memcpy(entry.ends, bytes + sizeof(head), meta->slot_count * sizeof(uint64_t));
         entry.incarnation = head.incarnation;
         entry.shard_count = head.shard_count;
-        const struct meta_history *last = meta->history_count ? &meta->history[meta->history_count - 1] : NULL;
+        const struct meta_history *last = meta->history_count
+                                              ? &meta->history[meta->history_count - 1]
+                                              : NULL;
         bool sane = head.slot_count == meta->slot_count && head.zero == 0 && head.shard_count > 0 &&
                     head.shard_count <= meta->slot_count && head.incarnation < meta->incarnation &&
                     head.incarnation > (last ? last->incarnation : 0);
         for (uint32_t slot = 0; sane && slot < meta->slot_count; slot++)
-            sane = entry.ends[slot] % WAL_PAGE_SIZE == 0 && entry.ends[slot] >= (last ? last->ends[slot] : 0);
+            sane = entry.ends[slot] % WAL_PAGE_SIZE == 0 &&
+                   entry.ends[slot] >= (last ? last->ends[slot] : 0);
         if (!sane) {
-            refusal_set(refusal, "meta: the entry of incarnation %u makes no sense", head.incarnation);
+            refusal_set(
+                refusal, "meta: the entry of incarnation %u makes no sense", head.incarnation);
             return ERR(STORAGE_DAMAGE);
         }
         err_t err = meta_history_add(meta, &entry);
@@ -88,7 +95,12 @@ meta_history_decode(const uint8_t *bytes, struct meta *meta, uint64_t count, str
 }
 
 err_t
-meta_decode(const uint8_t *bytes, size_t size, struct memory *memory, struct meta *out, struct refusal *refusal)
+meta_decode(
+    const uint8_t *bytes,
+    size_t size,
+    struct memory *memory,
+    struct meta *out,
+    struct refusal *refusal)
 {
     struct meta_header header;
     *out = (struct meta){.memory = memory};
@@ -104,13 +116,15 @@ meta_decode(const uint8_t *bytes, size_t size, struct memory *memory, struct met
     /* The version comes before the checksum: a newer format may keep it elsewhere. */
     if (header.format_version > META_FORMAT_VERSION) {
         refusal_set(
-            refusal, "meta: format version %u is newer than %d, the newest this program knows", header.format_version,
-            META_FORMAT_VERSION);
+            refusal, "meta: format version %u is newer than %d, the newest this program knows",
+            header.format_version, META_FORMAT_VERSION);
         return ERR(FORMAT_NEWER);
     }
     size_t covered = offsetof(struct meta_header, size);
     if (header.size != size || header.crc != checksum(bytes + covered, size - covered)) {
-        refusal_set(refusal, "meta: the checksum at offset %zu does not match", offsetof(struct meta_header, crc));
+        refusal_set(
+            refusal, "meta: the checksum at offset %zu does not match",
+            offsetof(struct meta_header, crc));
         return ERR(STORAGE_DAMAGE);
     }
     *out = (struct meta){
@@ -121,11 +135,14 @@ meta_decode(const uint8_t *bytes, size_t size, struct memory *memory, struct met
         .slot_count = header.slot_count,
         .memory = memory,
     };
-    bool sane = header.format_version == META_FORMAT_VERSION && header.partition_count == PARTITION_COUNT &&
-                header.segment_size >= WAL_SEGMENT_SIZE_MIN && header.segment_size % WAL_PAGE_SIZE == 0 &&
+    bool sane = header.format_version == META_FORMAT_VERSION &&
+                header.partition_count == PARTITION_COUNT &&
+                header.segment_size >= WAL_SEGMENT_SIZE_MIN &&
+                header.segment_size % WAL_PAGE_SIZE == 0 &&
                 header.segment_size <= UINT64_C(1) << 40 && header.incarnation > 0 &&
-                header.slot_count <= SHARD_COUNT_MAX && header.slot_count > 0 && header.shard_count > 0 &&
-                header.shard_count <= header.slot_count && header.history_count <= META_SIZE_MAX &&
+                header.slot_count <= SHARD_COUNT_MAX && header.slot_count > 0 &&
+                header.shard_count > 0 && header.shard_count <= header.slot_count &&
+                header.history_count <= META_SIZE_MAX &&
                 sizeof(header) + header.history_count * history_size(out) == size;
     if (!sane) {
         refusal_set(refusal, "meta: the fields of the header contradict each other");
@@ -163,7 +180,9 @@ meta_load(struct seam *seam, struct memory *memory, struct meta *out, struct ref
     }
     result = seam->ops->disk_read(seam, handle, bytes, (size_t)size, 0);
     if (result != size) {
-        refusal_set(refusal, "meta: cannot be read: %s", result < 0 ? strerror((int)-result) : "it is too short");
+        refusal_set(
+            refusal, "meta: cannot be read: %s",
+            result < 0 ? strerror((int)-result) : "it is too short");
         err = result < 0 ? ERR_ERRNO(result) : ERR(STORAGE_DAMAGE);
         goto fail;
     }
@@ -190,7 +209,9 @@ meta_store(struct seam *seam, const struct meta *meta, struct refusal *refusal)
         result = seam->ops->disk_open(seam, "meta.new", true, false, &handle);
     if (result >= 0) {
         result = seam->ops->disk_write(seam, handle, bytes, size, 0);
-        result = result < 0 ? result : (size_t)result != size ? -EIO : seam->ops->disk_sync(seam, handle);
+        result = result < 0               ? result
+                 : (size_t)result != size ? -EIO
+                                          : seam->ops->disk_sync(seam, handle);
         seam->ops->disk_close(seam, handle);
     }
     memory_release(meta->memory, bytes, size);
@@ -208,7 +229,8 @@ err_t
 meta_history_add(struct meta *meta, const struct meta_history *entry)
 {
     size_t size = meta->history_count * sizeof(*entry);
-    struct meta_history *grown = memory_resize(meta->memory, meta->history, size, size + sizeof(*entry));
+    struct meta_history *grown = memory_resize(
+        meta->memory, meta->history, size, size + sizeof(*entry));
     if (!grown)
         return ERR(MEMORY_POOL);
     grown[meta->history_count++] = *entry;

@@ -33,10 +33,12 @@ struct meta {
 struct refusal {
     char text[256];
 };
-void refusal_set(struct refusal *refusal, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void refusal_set(struct refusal *refusal, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* ERR(NOT_FOUND) when there is none; ERR(FORMAT_NEWER); ERR(STORAGE_DAMAGE). */
-err_t meta_load(struct seam *seam, struct memory *memory, struct meta *out, struct refusal *refusal);
+err_t
+meta_load(struct seam *seam, struct memory *memory, struct meta *out, struct refusal *refusal);
 /* Atomic: a crash leaves the old file or the new one. */
 err_t meta_store(struct seam *seam, const struct meta *meta, struct refusal *refusal);
 /* Adds an entry at the end. */
@@ -45,6 +47,11 @@ void meta_destroy(struct meta *meta);
 /* Encode and decode of the file's bytes; decode is fuzzed. */
 size_t meta_size(const struct meta *meta);
 void meta_encode(const struct meta *meta, uint8_t *out);
-err_t meta_decode(const uint8_t *bytes, size_t size, struct memory *memory, struct meta *out, struct refusal *refusal);
+err_t meta_decode(
+    const uint8_t *bytes,
+    size_t size,
+    struct memory *memory,
+    struct meta *out,
+    struct refusal *refusal);
 
 #endif

@@ -41,7 +41,8 @@ record_decode(const uint8_t *payload, size_t size, size_t *offset, struct wal_re
         return ERR(STORAGE_DAMAGE);
     if (header.zero[0] | header.zero[1] | header.zero[2])
         return ERR(STORAGE_DAMAGE);
-    *out = (struct wal_record){.type = header.type, .size = header.size, .body = payload + *offset + sizeof(header)};
+    *out = (struct wal_record){
+        .type = header.type, .size = header.size, .body = payload + *offset + sizeof(header)};
     *offset += record_size(header.size);
     switch ((enum wal_record_type)header.type) {
     case WAL_RECORD_TRANSACTION:
@@ -63,11 +64,14 @@ record_print(const struct wal_record *record, struct arena *arena)
     switch ((enum wal_record_type)record->type) {
     case WAL_RECORD_TRANSACTION:
         return arena_printf(
-            arena, "TRANSACTION ts %" PRIu64 " txid %" PRIu64 " participants %#" PRIx64 " ahead %" PRIu64 " bytes %u",
-            record->transaction.timestamp, record->transaction.txid, record->transaction.participants,
-            record->transaction.part_size, record->size);
+            arena,
+            "TRANSACTION ts %" PRIu64 " txid %" PRIu64 " participants %#" PRIx64 " ahead %" PRIu64
+            " bytes %u",
+            record->transaction.timestamp, record->transaction.txid,
+            record->transaction.participants, record->transaction.part_size, record->size);
     case WAL_RECORD_TRANSACTION_PART:
-        return arena_printf(arena, "TRANSACTION_PART txid %" PRIu64 " bytes %u", record->part.txid, record->size);
+        return arena_printf(
+            arena, "TRANSACTION_PART txid %" PRIu64 " bytes %u", record->part.txid, record->size);
     case WAL_RECORD_CATALOG:
     case WAL_RECORD_NONE:
     case WAL_RECORD_TYPE_COUNT:

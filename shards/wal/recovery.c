@@ -70,17 +70,31 @@ struct recovery {
     struct recovery_report report;
 };
 
-static err_t recovery_create_directory(struct seam *seam, const struct recovery_options *options, struct meta *meta,
-                                       struct refusal *refusal);
-static err_t recovery_read_slot(struct recovery *recovery, struct seam *seam, uint16_t slot,
-                                struct meta_history *last, struct refusal *refusal);
+static err_t recovery_create_directory(
+    struct seam *seam,
+    const struct recovery_options *options,
+    struct meta *meta,
+    struct refusal *refusal);
+static err_t recovery_read_slot(
+    struct recovery *recovery,
+    struct seam *seam,
+    uint16_t slot,
+    struct meta_history *last,
+    struct refusal *refusal);
 static err_t recovery_decide(struct recovery *recovery, struct refusal *refusal);
-static err_t recovery_write_down(struct recovery *recovery, struct seam *seam, const struct recovery_options *options,
-                                 const struct meta_history *last, struct refusal *refusal);
+static err_t recovery_write_down(
+    struct recovery *recovery,
+    struct seam *seam,
+    const struct recovery_options *options,
+    const struct meta_history *last,
+    struct refusal *refusal);
 
 err_t
-recovery_prepare(struct seam *seam, const struct recovery_options *options, struct recovery **out,
-                 struct refusal *refusal)
+recovery_prepare(
+    struct seam *seam,
+    const struct recovery_options *options,
+    struct recovery **out,
+    struct refusal *refusal)
 {
     assert(options->shard_count > 0 && options->shard_count <= SHARD_COUNT_MAX);
     struct memory *memory = options->memory ? options->memory : memory_heap();
@@ -178,8 +192,11 @@ recovery_wal_start(const struct recovery *recovery, uint32_t slot)
 /* --- prepare --- */
 
 static err_t
-recovery_create_directory(struct seam *seam, const struct recovery_options *options, struct meta *meta,
-                          struct refusal *refusal)
+recovery_create_directory(
+    struct seam *seam,
+    const struct recovery_options *options,
+    struct meta *meta,
+    struct refusal *refusal)
 {
     struct disk_entry entry;
     assert(options->database_id != 0);
@@ -218,7 +235,8 @@ found_add(struct found_list *list, struct memory *memory, const struct found *fo
 }
 
 static err_t
-recovery_take_record(struct recovery *recovery, const struct wal_record *record, struct found *found)
+recovery_take_record(
+    struct recovery *recovery, const struct wal_record *record, struct found *found)
 {
     found->size = record->size;
     switch ((enum wal_record_type)record->type) {
@@ -247,8 +265,13 @@ recovery_take_record(struct recovery *recovery, const struct wal_record *record,
 
 /* All records of one frame. The checksum held, so bytes that are no record were written that way. */
 static err_t
-recovery_take_frame(struct recovery *recovery, uint32_t life, uint16_t slot, const struct wal_frame_header *header,
-                    const uint8_t *payload, struct refusal *refusal)
+recovery_take_frame(
+    struct recovery *recovery,
+    uint32_t life,
+    uint16_t slot,
+    const struct wal_frame_header *header,
+    const uint8_t *payload,
+    struct refusal *refusal)
 {
     size_t offset = 0;
     if (header->stable > recovery->life_stable[life])
@@ -270,8 +293,8 @@ recovery_take_frame(struct recovery *recovery, uint32_t life, uint16_t slot, con
         }
         if (err) {
             refusal_set(
-                refusal, "wal/%02u/%010llu: offset %llu: the record there makes no sense (%s)", slot,
-                (unsigned long long)(header->lsn / recovery->meta.segment_size),
+                refusal, "wal/%02u/%010llu: offset %llu: the record there makes no sense (%s)",
+                slot, (unsigned long long)(header->lsn / recovery->meta.segment_size),
                 (unsigned long long)(header->lsn % recovery->meta.segment_size + sizeof(*header) + at),
                 err_text(err_code(err)));
             return err;
@@ -303,8 +326,12 @@ recovery_settle(struct seam *seam, uint16_t slot, uint64_t segment, struct refus
 }
 
 static err_t
-recovery_read_slot(struct recovery *recovery, struct seam *seam, uint16_t slot, struct meta_history *last,
-                   struct refusal *refusal)
+recovery_read_slot(
+    struct recovery *recovery,
+    struct seam *seam,
+    uint16_t slot,
+    struct meta_history *last,
+    struct refusal *refusal)
 {
     const struct meta *meta = &recovery->meta;
     struct log_reader reader;
@@ -315,11 +342,12 @@ recovery_read_slot(struct recovery *recovery, struct seam *seam, uint16_t slot, 
     for (uint32_t life = 0; life <= meta->history_count && !err; life++) {
         bool is_last = life == meta->history_count;
         struct log_range range = {
-            .identity = {
-                .database_id = meta->database_id,
-                .incarnation = is_last ? meta->incarnation : meta->history[life].incarnation,
-                .slot = slot,
-            },
+            .identity =
+                {
+                    .database_id = meta->database_id,
+                    .incarnation = is_last ? meta->incarnation : meta->history[life].incarnation,
+                    .slot = slot,
+                },
             .start = start,
             .end = is_last ? UINT64_MAX : meta->history[life].ends[slot],
         };
@@ -367,20 +395,23 @@ found_compare_parts(const void *a, const void *b)
 
 /* The keep rule for the records items[0..count) of one transaction. */
 static err_t
-recovery_decide_one(struct recovery *recovery, struct found *items, size_t count, struct refusal *refusal)
+recovery_decide_one(
+    struct recovery *recovery, struct found *items, size_t count, struct refusal *refusal)
 {
     uint64_t present = 0;
     bool agree = true;
     for (size_t i = 0; i < count; i++) {
-        agree = agree && !(present >> items[i].slot & 1) && items[i].participants == items[0].participants;
+        agree = agree && !(present >> items[i].slot & 1) &&
+                items[i].participants == items[0].participants;
         present |= UINT64_C(1) << items[i].slot;
     }
     bool below = items[0].key <= recovery->life_stable[items[0].life];
     bool whole = present == items[0].participants;
     if (!agree || (below && !whole)) {
         refusal_set(
-            refusal, "wal/%02u: transaction %llu was committed, but slots %#llx lack its record", items[0].slot,
-            (unsigned long long)items[0].key, (unsigned long long)(items[0].participants & ~present));
+            refusal, "wal/%02u: transaction %llu was committed, but slots %#llx lack its record",
+            items[0].slot, (unsigned long long)items[0].key,
+            (unsigned long long)(items[0].participants & ~present));
         return ERR(STORAGE_DAMAGE);
     }
     for (size_t i = 0; i < count; i++)
@@ -397,7 +428,9 @@ recovery_decide(struct recovery *recovery, struct refusal *refusal)
     if (list->count)
         qsort(list->items, list->count, sizeof(*list->items), found_compare_transactions);
     if (recovery->parts.count)
-        qsort(recovery->parts.items, recovery->parts.count, sizeof(*list->items), found_compare_parts);
+        qsort(
+            recovery->parts.items, recovery->parts.count, sizeof(*list->items),
+            found_compare_parts);
     for (size_t from = 0, to; from < list->count; from = to) {
         for (to = from + 1; to < list->count && list->items[to].life == list->items[from].life &&
                             list->items[to].key == list->items[from].key;)
@@ -410,13 +443,18 @@ recovery_decide(struct recovery *recovery, struct refusal *refusal)
 }
 
 static err_t
-recovery_write_down(struct recovery *recovery, struct seam *seam, const struct recovery_options *options,
-                    const struct meta_history *last, struct refusal *refusal)
+recovery_write_down(
+    struct recovery *recovery,
+    struct seam *seam,
+    const struct recovery_options *options,
+    const struct meta_history *last,
+    struct refusal *refusal)
 {
     struct meta *meta = &recovery->meta;
     bool wrote = false;
     for (uint32_t slot = 0; slot < meta->slot_count; slot++) {
-        uint64_t before = meta->history_count ? meta->history[meta->history_count - 1].ends[slot] : 0;
+        uint64_t before = meta->history_count ? meta->history[meta->history_count - 1].ends[slot]
+                                              : 0;
         wrote = wrote || last->ends[slot] != before;
     }
     /* A life that logged nothing needs no entry, so restarting for ever does not grow the file. */
@@ -464,7 +502,8 @@ static bool
 apply_concerns(const struct apply *apply, const struct found *found)
 {
     const struct meta *meta = &apply->recovery->meta;
-    uint32_t step = greatest_common_divisor(meta->history[found->life].shard_count, apply->shard->count);
+    uint32_t step = greatest_common_divisor(
+        meta->history[found->life].shard_count, apply->shard->count);
     return found->slot % step == apply->shard->index % step;
 }
 
@@ -479,15 +518,18 @@ apply_bytes(struct apply *apply, const struct found *found, const uint8_t **out)
         return 0;
     err_t err = 0;
     if (!reader->window)
-        err = log_reader_create(reader, apply->shard->seam, shard_memory(apply->shard), found->slot, meta->segment_size);
+        err = log_reader_create(
+            reader, apply->shard->seam, shard_memory(apply->shard), found->slot,
+            meta->segment_size);
     if (!err)
         err = log_reader_bytes(reader, found->lsn, found->size, out);
     if (!err && !*out)
         err = ERR(STORAGE_DAMAGE);
     if (err)
         refusal_set(
-            apply->refusal, "wal/%02u/%010llu: offset %llu: the record cannot be read again", found->slot,
-            (unsigned long long)(found->lsn / meta->segment_size), (unsigned long long)(found->lsn % meta->segment_size));
+            apply->refusal, "wal/%02u/%010llu: offset %llu: the record cannot be read again",
+            found->slot, (unsigned long long)(found->lsn / meta->segment_size),
+            (unsigned long long)(found->lsn % meta->segment_size));
     return err;
 }
 
@@ -548,14 +590,17 @@ apply_transaction(struct apply *apply, const struct found *found)
 {
     const uint8_t *bytes;
     size_t size = found->size, offset = 0;
-    err_t err = found->part_size ? apply_join(apply, found, &bytes, &size) : apply_bytes(apply, found, &bytes);
+    err_t err = found->part_size ? apply_join(apply, found, &bytes, &size)
+                                 : apply_bytes(apply, found, &bytes);
     while (!err && offset < size) {
         struct operation operation;
         size_t used = 0;
         arena_reset(&apply->arena);
         err = operation_decode(bytes + offset, size - offset, &apply->arena, &operation, &used);
-        if (!err && partition_owner(apply->shard, operation_partition(&operation)) == apply->shard->index)
-            err = apply->sink->operation(apply->sink->context, &operation, found->key, &apply->arena);
+        if (!err &&
+            partition_owner(apply->shard, operation_partition(&operation)) == apply->shard->index)
+            err = apply->sink->operation(
+                apply->sink->context, &operation, found->key, &apply->arena);
         offset += used;
     }
     if (err && !apply->refusal->text[0])
@@ -576,7 +621,8 @@ apply_catalog(struct apply *apply)
             err = apply->sink->catalog(apply->sink->context, bytes, list->items[i].size);
         if (err) {
             if (!apply->refusal->text[0])
-                refusal_set(apply->refusal, "the catalog cannot be read: %s", err_text(err_code(err)));
+                refusal_set(
+                    apply->refusal, "the catalog cannot be read: %s", err_text(err_code(err)));
             return err;
         }
     }
@@ -584,8 +630,11 @@ apply_catalog(struct apply *apply)
 }
 
 err_t
-recovery_apply(const struct recovery *recovery, struct shard *shard, const struct recovery_sink *sink,
-               struct refusal *refusal)
+recovery_apply(
+    const struct recovery *recovery,
+    struct shard *shard,
+    const struct recovery_sink *sink,
+    struct refusal *refusal)
 {
     struct apply apply = {.recovery = recovery, .shard = shard, .sink = sink, .refusal = refusal};
     size_t readers_size = recovery->meta.slot_count * sizeof(*apply.readers);

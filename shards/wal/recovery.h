@@ -29,8 +29,11 @@ struct recovery_options {
  *   ERR(FORMAT_NEWER)    a newer version of the program wrote it
  *   ERR(STORAGE_DAMAGE)  something that was durable is not readable as it was
  *   ERR(IO), ERR(DISK_FULL), ERR(MEMORY_POOL) */
-err_t recovery_prepare(struct seam *seam, const struct recovery_options *options, struct recovery **out,
-                       struct refusal *refusal);
+err_t recovery_prepare(
+    struct seam *seam,
+    const struct recovery_options *options,
+    struct recovery **out,
+    struct refusal *refusal);
 void recovery_delete(struct recovery *recovery);
 
 /* What the redo is handed to. An error stops it. `bytes` and the operation are lent for the call. */
@@ -39,10 +42,14 @@ struct recovery_sink {
     /* Catalog records, in the order they were written, before any operation. */
     err_t (*catalog)(void *context, const uint8_t *bytes, size_t size);
     /* Operations of the partitions the shard owns, per partition in the order of timestamps. */
-    err_t (*operation)(void *context, const struct operation *operation, uint64_t timestamp, struct arena *arena);
+    err_t (*operation)(
+        void *context, const struct operation *operation, uint64_t timestamp, struct arena *arena);
 };
-err_t recovery_apply(const struct recovery *recovery, struct shard *shard, const struct recovery_sink *sink,
-                     struct refusal *refusal);
+err_t recovery_apply(
+    const struct recovery *recovery,
+    struct shard *shard,
+    const struct recovery_sink *sink,
+    struct refusal *refusal);
 
 /* The first timestamp the new life may give out: above all that any life gave. */
 uint64_t recovery_first_timestamp(const struct recovery *recovery);

@@ -13,7 +13,8 @@ segment_fill(const struct segment_preparation *preparation)
     for (uint64_t at = 0; at < preparation->segment_size;) {
         uint64_t left = preparation->segment_size - at;
         size_t size = left < SEGMENT_ZEROES_SIZE ? (size_t)left : SEGMENT_ZEROES_SIZE;
-        int64_t result = seam->ops->disk_write(seam, preparation->handle, preparation->zeroes, size, at);
+        int64_t result = seam->ops->disk_write(
+            seam, preparation->handle, preparation->zeroes, size, at);
         if (result < 0)
             return result;
         if ((size_t)result != size)
@@ -49,7 +50,8 @@ segment_prepare(void *argument)
 }
 
 int64_t
-segment_open(struct seam *seam, uint16_t slot, uint64_t number, uint64_t segment_size, io_handle *handle)
+segment_open(
+    struct seam *seam, uint16_t slot, uint64_t number, uint64_t segment_size, io_handle *handle)
 {
     char path[LOG_PATH_SIZE];
     log_segment_path(path, slot, number);

@@ -16,7 +16,7 @@ struct segment {
     io_handle handle;
     uint32_t in_flight_count; /* frames being written to it */
     bool in_use;
-    bool retired;    /* nothing more will be written: close it when nothing is in flight */
+    bool retired; /* nothing more will be written: close it when nothing is in flight */
     struct io_op close_op;
 };
 
@@ -26,7 +26,7 @@ struct segment_preparation {
     uint64_t number;
     uint64_t segment_size;
     uint16_t slot;
-    uint8_t *zeroes; /* SEGMENT_ZEROES_SIZE bytes, aligned to a page */
+    uint8_t *zeroes;  /* SEGMENT_ZEROES_SIZE bytes, aligned to a page */
     io_handle handle; /* out: open, direct */
 };
 enum { SEGMENT_ZEROES_SIZE = 1 << 20 };
@@ -35,6 +35,7 @@ enum { SEGMENT_ZEROES_SIZE = 1 << 20 };
  * 0 or a negative errno, and then no file is left. The signature is io_op.call's. */
 int64_t segment_prepare(void *preparation);
 /* Opens a segment that exists with its full size; -ENOENT when there is none (or a short one). */
-int64_t segment_open(struct seam *seam, uint16_t slot, uint64_t number, uint64_t segment_size, io_handle *handle);
+int64_t segment_open(
+    struct seam *seam, uint16_t slot, uint64_t number, uint64_t segment_size, io_handle *handle);
 
 #endif

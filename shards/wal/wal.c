@@ -69,11 +69,11 @@ struct wal {
 
     /* The open frame. */
     bool has_open;
-    size_t used_size, capacity; /* of its payload; capacity 0: no segment has room */
+    size_t used_size, capacity;   /* of its payload; capacity 0: no segment has room */
     uint32_t record_payload_size; /* of the record being written; UINT32_MAX = none */
     uint32_t last_crc;
 
-    uint64_t append_lsn;  /* where the open frame stands, or the next one will */
+    uint64_t append_lsn; /* where the open frame stands, or the next one will */
     uint64_t submitted_lsn, durable_lsn;
     struct list_link waiters; /* by LSN */
 
@@ -88,7 +88,7 @@ struct wal {
     struct timer prepare_timer;
     bool preparing, disk_is_full;
     bool more_wanted; /* a reservation did not fit */
-    uint8_t *zeroes; /* as allocated */
+    uint8_t *zeroes;  /* as allocated */
 
     uint64_t reserved_size;
     struct {
@@ -181,7 +181,8 @@ wal_allocate_buffers(struct wal *wal)
         return ERR(MEMORY_POOL);
     uint8_t *bytes = align_page(wal->buffers);
     for (uint32_t i = 0; i < FRAME_BUFFER_COUNT; i++)
-        wal->frames[i] = (struct frame){.wal = wal, .bytes = bytes + (size_t)i * wal->frame_size_max};
+        wal->frames[i] = (struct frame){
+            .wal = wal, .bytes = bytes + (size_t)i * wal->frame_size_max};
     wal->preparation.zeroes = align_page(wal->zeroes);
     memset(wal->preparation.zeroes, 0, SEGMENT_ZEROES_SIZE);
     return 0;
@@ -199,7 +200,9 @@ wal_open(struct shard *shard, const struct wal_start *start, enum wal_sync sync,
     wal->shard = shard;
     wal->sync = sync;
     wal->identity = (struct frame_identity){
-        .database_id = start->database_id, .incarnation = start->incarnation, .slot = (uint16_t)shard->index};
+        .database_id = start->database_id,
+        .incarnation = start->incarnation,
+        .slot = (uint16_t)shard->index};
     wal->segment_size = start->segment_size;
     uint64_t half = start->segment_size / 2 / WAL_PAGE_SIZE * WAL_PAGE_SIZE;
     wal->frame_size_max = half < WAL_FRAME_SIZE_MAX ? (uint32_t)half : WAL_FRAME_SIZE_MAX;
@@ -229,7 +232,8 @@ bool
 wal_drain(struct wal *wal)
 {
     wal_flush(wal);
-    return !wal->has_open && wal->in_flight_count == 0 && !wal->preparing && wal->retired_count == 0;
+    return !wal->has_open && wal->in_flight_count == 0 && !wal->preparing &&
+           wal->retired_count == 0;
 }
 
 void
@@ -295,7 +299,8 @@ segment_close_when_idle(struct segment *segment)
 {
     if (!segment->retired || segment->in_flight_count)
         return;
-    segment->close_op = (struct io_op){.kind = IO_CLOSE, .handle = segment->handle, .done = segment_closed};
+    segment->close_op = (struct io_op){
+        .kind = IO_CLOSE, .handle = segment->handle, .done = segment_closed};
     io_submit(segment->wal->shard->seam, &segment->close_op);
 }
 
@@ -332,18 +337,21 @@ wal_prepared(struct io_op *op)
     struct wal *wal = list_entry(op, struct wal, prepare_op);
     wal->preparing = false;
     if (op->result >= 0) {
-        wal->ready[wal->ready_count++] = segment_take(wal, wal->preparation.number, wal->preparation.handle);
+        wal->ready[wal->ready_count++] = segment_take(
+            wal, wal->preparation.number, wal->preparation.handle);
         wal->disk_is_full = false;
     } else if (op->result == -ENOSPC || op->result == -EDQUOT) {
         if (!wal->disk_is_full)
             wal->shard->seam->ops->log(
-                wal->shard->seam, "the disk is full: no segment for the log can be prepared; writes are refused "
-                                  "when the present ones are used up");
+                wal->shard->seam,
+                "the disk is full: no segment for the log can be prepared; writes are refused "
+                "when the present ones are used up");
         wal->disk_is_full = true;
         timer_start(wal->shard, &wal->prepare_timer, PREPARE_RETRY_NS, wal_prepare_again);
     } else {
-        wal_fatal(wal, "preparing segment %llu failed: %s", (unsigned long long)wal->preparation.number,
-                  strerror((int)-op->result));
+        wal_fatal(
+            wal, "preparing segment %llu failed: %s", (unsigned long long)wal->preparation.number,
+            strerror((int)-op->result));
     }
     wal_tell_space(wal);
 }
@@ -359,7 +367,10 @@ wal_prepare_next(struct wal *wal)
     wal->more_wanted = false;
     wal->preparation.number = wal->current->number + wal->ready_count + 1;
     wal->prepare_op = (struct io_op){
-        .kind = IO_CALL, .call = segment_prepare, .call_argument = &wal->preparation, .done = wal_prepared};
+        .kind = IO_CALL,
+        .call = segment_prepare,
+        .call_argument = &wal->preparation,
+        .done = wal_prepared};
     io_submit(wal->shard->seam, &wal->prepare_op);
 }
 
@@ -537,8 +548,9 @@ frame_written(struct io_op *op)
     struct wal *wal = frame->wal;
     if (op->result != (int64_t)frame->size)
         wal_fatal(
-            wal, "writing %zu bytes at LSN %llu gave %lld (%s)", frame->size, (unsigned long long)frame->lsn,
-            (long long)op->result, op->result < 0 ? strerror((int)-op->result) : "a short write");
+            wal, "writing %zu bytes at LSN %llu gave %lld (%s)", frame->size,
+            (unsigned long long)frame->lsn, (long long)op->result,
+            op->result < 0 ? strerror((int)-op->result) : "a short write");
     frame->completed = true;
     shard_outstanding_add(wal->shard, -1);
     frame->segment->in_flight_count--;
@@ -564,7 +576,8 @@ wal_end_of_turn(struct shard *shard, void *argument)
 {
     struct wal *wal = argument;
     assert(wal->shard == shard);
-    bool at_once = wal->in_flight_count == 0 || wal->used_size >= FLUSH_SIZE || wal->sync == WAL_SYNC_OFF;
+    bool at_once = wal->in_flight_count == 0 || wal->used_size >= FLUSH_SIZE ||
+                   wal->sync == WAL_SYNC_OFF;
     if (at_once)
         wal_flush(wal);
     if (wal->sync == WAL_SYNC_OFF)

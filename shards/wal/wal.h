@@ -25,7 +25,8 @@ enum wal_sync { WAL_SYNC_FULL, WAL_SYNC_OFF };
 
 /* Goes on where `start` says (recovery_wal_start). Blocking: it may have to make the first segment.
  * ERR(DISK_FULL), ERR(IO), ERR(MEMORY_POOL). */
-err_t wal_open(struct shard *shard, const struct wal_start *start, enum wal_sync sync, struct wal **out);
+err_t
+wal_open(struct shard *shard, const struct wal_start *start, enum wal_sync sync, struct wal **out);
 /* Starts what is still to be written, and says whether all is durable and nothing is under way: ask each
  * turn until true, then wal_close. */
 bool wal_drain(struct wal *wal);

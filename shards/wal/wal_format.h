@@ -23,12 +23,13 @@
 
 #include "base/limits.h"
 
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "structures are written as they are in memory");
+static_assert(
+    __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "structures are written as they are in memory");
 
 enum {
     WAL_FORMAT_VERSION = 1,
     META_FORMAT_VERSION = 1,
-    WAL_FRAME_MAGIC = 0x464c5751,  /* "QWLF" */
+    WAL_FRAME_MAGIC = 0x464c5751, /* "QWLF" */
     WAL_SEGMENT_SIZE_MIN = 64 << 10,
     META_SIZE_MAX = 16 << 20,
 };
@@ -40,8 +41,9 @@ struct wal_frame_header {
     uint16_t slot;
     uint64_t database_id;
     uint32_t incarnation;
-    uint32_t previous_crc; /* header_crc of the frame before in this slot and incarnation; 0 = the first */
-    uint64_t lsn;          /* of this frame: where it must stand */
+    uint32_t
+        previous_crc; /* header_crc of the frame before in this slot and incarnation; 0 = the first */
+    uint64_t lsn;     /* of this frame: where it must stand */
     uint64_t durable_lsn;  /* everything below was durable when this was written */
     uint64_t stable;       /* commits up to this timestamp were durable on all their shards */
     uint32_t payload_size; /* records, without the header and the zeroes at the end */
@@ -77,7 +79,7 @@ static_assert(sizeof(struct wal_part_header) == 8, "no padding");
 struct meta_header {
     uint64_t magic;
     uint32_t format_version;
-    uint32_t crc; /* CRC32C of everything behind this word */
+    uint32_t crc;  /* CRC32C of everything behind this word */
     uint64_t size; /* of the file */
     uint64_t database_id;
     uint64_t segment_size;

@@ -85,8 +85,8 @@ static void
 fail_child(const char *what, uint64_t a, uint64_t b)
 {
     snprintf(
-        server.shared->failure, sizeof(server.shared->failure), "%s (%llu, %llu)", what, (unsigned long long)a,
-        (unsigned long long)b);
+        server.shared->failure, sizeof(server.shared->failure), "%s (%llu, %llu)", what,
+        (unsigned long long)a, (unsigned long long)b);
     _exit(1);
 }
 
@@ -137,7 +137,8 @@ static void
 session_compose(struct session *session)
 {
     struct shared_session *shared = session->shared;
-    session->property = (struct property){.key = KEY, .value = value_integer((int64_t)session->number)};
+    session->property = (struct property){
+        .key = KEY, .value = value_integer((int64_t)session->number)};
     for (int i = 0; i < 2; i++)
         session->operations[i] = (struct operation){
             .type = session->number ? OPERATION_NODE_PROPERTIES : OPERATION_NODE_CREATE,
@@ -224,7 +225,8 @@ replay_catalog(void *context, const uint8_t *bytes, size_t size)
 }
 
 static err_t
-replay_operation(void *context, const struct operation *operation, uint64_t timestamp, struct arena *arena)
+replay_operation(
+    void *context, const struct operation *operation, uint64_t timestamp, struct arena *arena)
 {
     struct shard *shard = context;
     return store_replay(shard->store, operation, timestamp, arena);
@@ -260,7 +262,8 @@ load_begin(struct task *task)
 static err_t
 server_start(struct shard *shard, void *context)
 {
-    struct recovery_sink sink = {.context = shard, .catalog = replay_catalog, .operation = replay_operation};
+    struct recovery_sink sink = {
+        .context = shard, .catalog = replay_catalog, .operation = replay_operation};
     struct refusal refusal = {{0}};
     (void)context;
     pthread_mutex_lock(&server.lock);
@@ -288,7 +291,8 @@ server_start(struct shard *shard, void *context)
         recovery_delete(server.recovery);
         for (uint32_t s = 0; s < SESSIONS; s++) {
             struct session *session = &server.sessions[s];
-            *session = (struct session){.shard = server.shards[s % shard->count], .shared = &server.shared->sessions[s]};
+            *session = (struct session){
+                .shard = server.shards[s % shard->count], .shared = &server.shared->sessions[s]};
             session_verify(session);
         }
         server.shared->started = 1;
@@ -411,7 +415,8 @@ acknowledged_transactions_survive_kill(void **state)
     (void)state;
     char made[] = "/var/tmp/quiver-kill-XXXXXX";
     const char *directory = directory_wanted ? directory_wanted : mkdtemp(made);
-    struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct shared *shared = mmap(
+        NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_non_null(directory);
     assert_true(shared != MAP_FAILED);
     for (long round = 0; round < rounds; round++)

@@ -22,7 +22,8 @@ fuzz_records(const uint8_t *payload, size_t size)
         size_t at = 0, used = 0;
         struct operation operation;
         (void)record_print(&record, &arena);
-        while (at < record.size && !operation_decode(record.body + at, record.size - at, &arena, &operation, &used)) {
+        while (at < record.size &&
+               !operation_decode(record.body + at, record.size - at, &arena, &operation, &used)) {
             (void)operation_print(&operation, &arena);
             arena_reset(&arena);
             assert(used > 0 && used <= record.size - at);

@@ -18,7 +18,8 @@ replay_catalog(void *context, const uint8_t *bytes, size_t size)
 }
 
 static err_t
-replay_operation(void *context, const struct operation *operation, uint64_t timestamp, struct arena *arena)
+replay_operation(
+    void *context, const struct operation *operation, uint64_t timestamp, struct arena *arena)
 {
     struct shard *shard = context;
     return store_replay(shard->store, operation, timestamp, arena);
@@ -47,7 +48,8 @@ static err_t
 fixture_start(struct shard *shard, void *context)
 {
     struct txn_fixture *fix = context;
-    struct recovery_sink sink = {.context = shard, .catalog = replay_catalog, .operation = replay_operation};
+    struct recovery_sink sink = {
+        .context = shard, .catalog = replay_catalog, .operation = replay_operation};
     err_t err = shard->index == 0 ? fixture_prepare(fix, shard) : 0;
     if (!err)
         err = store_create(shard, &shard->store);
@@ -88,11 +90,16 @@ fixture_finish(struct shard *shard, void *context)
 }
 
 void
-txn_fixture_create(struct txn_fixture *fix, uint64_t seed, uint32_t shard_count, uint64_t segment_size)
+txn_fixture_create(
+    struct txn_fixture *fix, uint64_t seed, uint32_t shard_count, uint64_t segment_size)
 {
     *fix = (struct txn_fixture){.segment_size = segment_size};
     struct sim_options options = {
-        .program = {.context = fix, .start = fixture_start, .drain = fixture_drain, .finish = fixture_finish}};
+        .program = {
+            .context = fix,
+            .start = fixture_start,
+            .drain = fixture_drain,
+            .finish = fixture_finish}};
     fix->sim = sim_create(seed, shard_count, &options);
     assert_int_equal(sim_start(fix->sim), 0);
 }
@@ -140,8 +147,13 @@ fixture_written(struct txn_write *write)
 }
 
 void
-fixture_write_start(struct txn_fixture *fix, struct txn *txn, struct fixture_write *write, const struct operation *operations, uint32_t count,
-                    rel_id *rel_ids)
+fixture_write_start(
+    struct txn_fixture *fix,
+    struct txn *txn,
+    struct fixture_write *write,
+    const struct operation *operations,
+    uint32_t count,
+    rel_id *rel_ids)
 {
     *write = (struct fixture_write){
         .write = {
@@ -171,8 +183,13 @@ fixture_write_wait(struct txn_fixture *fix, struct fixture_write *write)
 }
 
 err_t
-fixture_txn_write(struct txn_fixture *fix, struct txn *txn, const struct operation *operations, uint32_t count,
-                  rel_id *rel_ids, struct write_counters *counters)
+fixture_txn_write(
+    struct txn_fixture *fix,
+    struct txn *txn,
+    const struct operation *operations,
+    uint32_t count,
+    rel_id *rel_ids,
+    struct write_counters *counters)
 {
     struct fixture_write write;
     fixture_write_start(fix, txn, &write, operations, count, rel_ids);
@@ -191,7 +208,8 @@ struct ending {
 static void
 fixture_ended(void *context, err_t err, uint64_t timestamp)
 {
-    *(struct ending *)context = (struct ending){.finished = true, .err = err, .timestamp = timestamp};
+    *(struct ending *)context = (struct ending){
+        .finished = true, .err = err, .timestamp = timestamp};
 }
 
 err_t
@@ -235,13 +253,17 @@ fixture_node_set(node_id node, struct property *property, int64_t value)
 {
     *property = (struct property){.key = KEY, .value = value_integer(value)};
     return (struct operation){
-        .type = OPERATION_NODE_PROPERTIES, .node = node, .property_count = 1, .properties = property};
+        .type = OPERATION_NODE_PROPERTIES,
+        .node = node,
+        .property_count = 1,
+        .properties = property};
 }
 
 struct operation
 fixture_rel_create(node_id start, node_id end)
 {
-    return (struct operation){.type = OPERATION_REL_CREATE, .start = start, .end = end, .rel_type = TYPE};
+    return (struct operation){
+        .type = OPERATION_REL_CREATE, .start = start, .end = end, .rel_type = TYPE};
 }
 
 static struct store *

@@ -18,7 +18,8 @@ struct txn_fixture {
     uint32_t started_count;
 };
 
-void txn_fixture_create(struct txn_fixture *fix, uint64_t seed, uint32_t shard_count, uint64_t segment_size);
+void txn_fixture_create(
+    struct txn_fixture *fix, uint64_t seed, uint32_t shard_count, uint64_t segment_size);
 void txn_fixture_destroy(struct txn_fixture *fix);
 /* The power goes; the same disk with that many shards. */
 err_t txn_fixture_crash(struct txn_fixture *fix, uint32_t shard_count);
@@ -32,12 +33,22 @@ struct fixture_write {
     struct txn_write write;
     bool finished;
 };
-void fixture_write_start(struct txn_fixture *fix, struct txn *txn, struct fixture_write *write,
-                         const struct operation *operations, uint32_t count, rel_id *rel_ids);
+void fixture_write_start(
+    struct txn_fixture *fix,
+    struct txn *txn,
+    struct fixture_write *write,
+    const struct operation *operations,
+    uint32_t count,
+    rel_id *rel_ids);
 /* Runs the simulator until the batch is done; its error. */
 err_t fixture_write_wait(struct txn_fixture *fix, struct fixture_write *write);
-err_t fixture_txn_write(struct txn_fixture *fix, struct txn *txn, const struct operation *operations, uint32_t count,
-                        rel_id *rel_ids, struct write_counters *counters);
+err_t fixture_txn_write(
+    struct txn_fixture *fix,
+    struct txn *txn,
+    const struct operation *operations,
+    uint32_t count,
+    rel_id *rel_ids,
+    struct write_counters *counters);
 err_t fixture_txn_commit(struct txn_fixture *fix, struct txn *txn, uint64_t *timestamp);
 void fixture_txn_abort(struct txn_fixture *fix, struct txn *txn);
 

@@ -72,7 +72,8 @@ struct rel_entry {
     rel_id id;
     uint32_t start, end; /* nodes */
     uint32_t creator;
-    uint32_t deleter; /* UINT32_MAX: nobody tried; several may try, the last that did not fail counts */
+    uint32_t
+        deleter; /* UINT32_MAX: nobody tried; several may try, the last that did not fail counts */
 };
 
 enum step { IDLE, BEGINNING, RUNNING, WRITING, ENDING };
@@ -276,8 +277,8 @@ session_read(struct session *session)
     if (node == UINT32_MAX || record_writes(record, node))
         return;
     if (record->read_count < READS_MAX)
-        record->reads[record->read_count++] =
-            (struct access){.node = node, .value = node_value(world, view, node)};
+        record->reads[record->read_count++] = (struct access){
+            .node = node, .value = node_value(world, view, node)};
     /* Out-degrees only before it wrote any relationship itself. */
     if (record->degree_count < READS_MAX && record->write_count == 0) {
         node_id id = world->nodes[node].id;
@@ -329,7 +330,8 @@ batch_create_node(struct session *session)
     uint32_t node = world->node_count++;
     world->nodes[node] = (struct node_entry){.id = id, .creator = session->record};
     struct property *property = &session->properties[session->write.operation_count - 1];
-    *property = (struct property){.key = KEY_VALUE, .value = value_integer((int64_t)world->next_value)};
+    *property = (struct property){
+        .key = KEY_VALUE, .value = value_integer((int64_t)world->next_value)};
     operation->node = id;
     operation->property_count = 1;
     operation->properties = property;
@@ -347,7 +349,8 @@ batch_set(struct session *session, uint32_t node)
     if (!operation)
         return;
     struct property *property = &session->properties[session->write.operation_count - 1];
-    *property = (struct property){.key = KEY_VALUE, .value = value_integer((int64_t)world->next_value)};
+    *property = (struct property){
+        .key = KEY_VALUE, .value = value_integer((int64_t)world->next_value)};
     operation->node = world->nodes[node].id;
     operation->property_count = 1;
     operation->properties = property;
@@ -387,7 +390,9 @@ static void
 batch_create_rel(struct session *session, uint32_t start, uint32_t end)
 {
     struct world *world = session->world;
-    struct operation *operation = world->rel_count < RELS_MAX ? batch_add(session, OPERATION_REL_CREATE) : NULL;
+    struct operation *operation = world->rel_count < RELS_MAX
+                                      ? batch_add(session, OPERATION_REL_CREATE)
+                                      : NULL;
     if (!operation)
         return;
     operation->start = world->nodes[start].id;
@@ -485,7 +490,10 @@ session_write(struct session *session)
             batch_bulk(session, a);
         if (kind == 6)
             batch_delete_rel(session);
-        for (uint64_t i = kind == 7 ? draw(session, BATCH_MAX) : kind > 8 ? draw(session, 3) : 0; i > 0; i--) {
+        for (uint64_t i = kind == 7  ? draw(session, BATCH_MAX)
+                          : kind > 8 ? draw(session, 3)
+                                     : 0;
+             i > 0; i--) {
             uint32_t end = draw_node(session);
             if (end != UINT32_MAX)
                 batch_create_rel(session, b, end);
@@ -553,7 +561,8 @@ sink_catalog(void *context, const uint8_t *bytes, size_t size)
 }
 
 static err_t
-sink_operation(void *context, const struct operation *operation, uint64_t timestamp, struct arena *arena)
+sink_operation(
+    void *context, const struct operation *operation, uint64_t timestamp, struct arena *arena)
 {
     struct shard *shard = context;
     return store_replay(shard->store, operation, timestamp, arena);
@@ -584,7 +593,8 @@ static err_t
 world_start(struct shard *shard, void *context)
 {
     struct world *world = context;
-    struct recovery_sink sink = {.context = shard, .catalog = sink_catalog, .operation = sink_operation};
+    struct recovery_sink sink = {
+        .context = shard, .catalog = sink_catalog, .operation = sink_operation};
     err_t err = shard->index == 0 ? world_prepare(world, shard) : 0;
     if (!err)
         err = store_create(shard, &shard->store);
@@ -688,7 +698,9 @@ verify_node(struct world *world, uint32_t node, uint64_t observed)
             continue;
         bool kept = record->timestamp <= last;
         if (record->fate == KEPT && !kept)
-            violate(world, record->acknowledged ? "an acknowledged write is lost" : "half of a transaction is lost");
+            violate(
+                world, record->acknowledged ? "an acknowledged write is lost"
+                                            : "half of a transaction is lost");
         /* Its other items must agree: a COMMITTING one becomes KEPT by its first item, and GONE by none. */
         if (record->fate == COMMITTING && kept)
             record->fate = KEPT;
@@ -701,7 +713,8 @@ verify_gone(struct world *world, uint32_t node, uint64_t observed)
     for (uint32_t i = 0; i < world->record_count; i++) {
         const struct record *record = &world->records[i];
         for (uint32_t w = 0; w < record->write_count && observed != ABSENT; w++)
-            if (record->writes[w].node == node && record->writes[w].value == observed && record->fate != KEPT)
+            if (record->writes[w].node == node && record->writes[w].value == observed &&
+                record->fate != KEPT)
                 violate(world, "a write of a transaction that is not kept is there");
     }
 }
@@ -727,7 +740,8 @@ reference_degree(const struct world *world, uint32_t node, uint64_t snapshot)
     for (uint32_t i = 0; i < world->rel_count; i++) {
         const struct rel_entry *rel = &world->rels[i];
         const struct record *creator = &world->records[rel->creator];
-        const struct record *deleter = rel->deleter == UINT32_MAX ? NULL : &world->records[rel->deleter];
+        const struct record *deleter = rel->deleter == UINT32_MAX ? NULL
+                                                                  : &world->records[rel->deleter];
         if (rel->start == node && creator->fate == KEPT && creator->timestamp <= snapshot &&
             !(deleter && deleter->fate == KEPT && deleter->timestamp <= snapshot))
             degree++;
@@ -742,22 +756,25 @@ verify_reads(struct world *world, uint32_t from)
         const struct record *record = &world->records[i];
         for (uint32_t r = 0; r < record->read_count; r++) {
             uint32_t writer;
-            const struct access *expected =
-                reference_write(world, record->reads[r].node, record->snapshot, &writer);
+            const struct access *expected = reference_write(
+                world, record->reads[r].node, record->snapshot, &writer);
             if (record->reads[r].value != (expected ? expected->value : ABSENT))
                 violate(world, "a read is not what its snapshot says");
         }
         for (uint32_t r = 0; r < record->degree_count; r++)
-            if (record->degrees[r].value != reference_degree(world, record->degrees[r].node, record->snapshot))
+            if (record->degrees[r].value !=
+                reference_degree(world, record->degrees[r].node, record->snapshot))
                 violate(world, "a degree is not what its snapshot says");
     }
 }
 
 static uint32_t
-count_between(struct world *world, struct view view, const struct rel_entry *rel, enum direction direction)
+count_between(
+    struct world *world, struct view view, const struct rel_entry *rel, enum direction direction)
 {
     node_id start = world->nodes[rel->start].id, end = world->nodes[rel->end].id;
-    node_id from = direction == DIRECTION_OUT ? start : end, to = direction == DIRECTION_OUT ? end : start;
+    node_id from = direction == DIRECTION_OUT ? start : end,
+            to = direction == DIRECTION_OUT ? end : start;
     uint64_t rels[256];
     uint32_t count = 0;
     struct expand_output output = {.rels = rels};
@@ -784,7 +801,8 @@ verify_rels(struct world *world, struct view view)
         struct rel_record got;
         bool there = store_rel_get(owner_store(world, rel->id.id), view, rel->id, &got);
         /* An id may be given again when the transaction that had it first is gone. */
-        if (there && (got.start.id != world->nodes[rel->start].id.id || got.end.id != world->nodes[rel->end].id.id))
+        if (there && (got.start.id != world->nodes[rel->start].id.id ||
+                      got.end.id != world->nodes[rel->end].id.id))
             there = false;
         bool reused = false;
         for (uint32_t j = i + 1; j < world->rel_count && !kept; j++)
@@ -817,7 +835,8 @@ world_verify(struct world *world, uint32_t from)
         if (world->records[i].fate != KEPT)
             world->records[i].fate = GONE;
     for (uint32_t i = 0; i < world->rel_count; i++)
-        if (world->rels[i].deleter != UINT32_MAX && world->records[world->rels[i].deleter].fate == GONE)
+        if (world->rels[i].deleter != UINT32_MAX &&
+            world->records[world->rels[i].deleter].fate == GONE)
             world->rels[i].deleter = UINT32_MAX;
     for (uint32_t node = 0; node < world->node_count; node++) {
         verify_gone(world, node, observed[node]);
@@ -837,7 +856,8 @@ world_note_timestamps(struct world *world)
     for (uint32_t k = 0; k < sim_shard_count(world->sim); k++)
         for (uint32_t i = 0; i < SESSIONS_PER_SHARD; i++) {
             struct session *session = &world->sessions[k][i];
-            if (session->step == ENDING && session_record(session)->fate == COMMITTING && session->txn)
+            if (session->step == ENDING && session_record(session)->fate == COMMITTING &&
+                session->txn)
                 session_record(session)->timestamp = session->txn->timestamp;
         }
 }
@@ -873,7 +893,8 @@ seed_run(uint64_t seed, enum commit_defect defect, uint64_t *committed, uint64_t
 {
     static struct world world;
     struct sim_options options = {
-        .program = {.context = &world, .start = world_start, .drain = world_drain, .finish = world_finish}};
+        .program = {
+            .context = &world, .start = world_start, .drain = world_drain, .finish = world_finish}};
     memset(&world, 0, sizeof(world));
     world.next_value = 1;
     world.defect = defect;
@@ -916,12 +937,15 @@ every_life_agrees_with_the_reference(void **state)
     uint64_t committed = 0, conflicts = 0;
     for (uint64_t seed = seed_first; seed < seed_first + seed_count; seed++) {
         seed_now = seed;
-        const char *violation = seed_run(seed, defect_only > 0 ? (enum commit_defect)defect_only : 0, &committed, &conflicts);
+        const char *violation = seed_run(
+            seed, defect_only > 0 ? (enum commit_defect)defect_only : 0, &committed, &conflicts);
         if (violation)
             fail_msg("seed %llu: %s", (unsigned long long)seed, violation);
     }
     seed_now = 0;
-    print_message("%llu commits, %llu conflicts\n", (unsigned long long)committed, (unsigned long long)conflicts);
+    print_message(
+        "%llu commits, %llu conflicts\n", (unsigned long long)committed,
+        (unsigned long long)conflicts);
     assert_true(committed > 0);
 }
 
@@ -930,15 +954,18 @@ each_defect_is_noticed(void **state)
 {
     (void)state;
     static const char *const names[COMMIT_DEFECT_COUNT] = {
-        "none", "DURABLE before the flush", "answer before stable", "snapshot at next_ts", "half a record"};
-    for (enum commit_defect defect = COMMIT_DEFECT_NONE + 1; defect < COMMIT_DEFECT_COUNT; defect++) {
+        "none", "DURABLE before the flush", "answer before stable", "snapshot at next_ts",
+        "half a record"};
+    for (enum commit_defect defect = COMMIT_DEFECT_NONE + 1; defect < COMMIT_DEFECT_COUNT;
+         defect++) {
         const char *violation = NULL;
         uint64_t committed = 0, conflicts = 0, seed;
         for (seed = 1; seed <= 300 && !violation; seed++)
             violation = seed_run(seed, defect, &committed, &conflicts);
         if (!violation)
             fail_msg("not noticed: %s", names[defect]);
-        print_message("%s: seed %llu: %s\n", names[defect], (unsigned long long)seed - 1, violation);
+        print_message(
+            "%s: seed %llu: %s\n", names[defect], (unsigned long long)seed - 1, violation);
     }
 }
 

@@ -133,7 +133,8 @@ relationships_at_one_node_do_not_conflict(void **state)
 {
     (void)state;
     struct txn *a = fixture_txn_begin(&fix, 0), *b = fixture_txn_begin(&fix, 1);
-    struct operation to = fixture_rel_create(nodes[0], nodes[1]), from = fixture_rel_create(nodes[1], nodes[0]);
+    struct operation to = fixture_rel_create(nodes[0], nodes[1]),
+                     from = fixture_rel_create(nodes[1], nodes[0]);
     rel_id first, second;
     assert_int_equal(fixture_txn_write(&fix, a, &to, 1, &first, NULL), 0);
     assert_int_equal(fixture_txn_write(&fix, b, &from, 1, &second, NULL), 0);
@@ -167,7 +168,9 @@ a_doomed_transaction_cannot_commit(void **state)
     (void)state;
     struct txn *txn = fixture_txn_begin(&fix, 0);
     assert_int_equal(set(txn, nodes[0], 5), 0);
-    assert_int_equal(err_code(set(txn, (node_id){nodes[1].id + (UINT64_C(77) << PARTITION_BITS)}, 5)), ERR_ENTITY_NOT_FOUND);
+    assert_int_equal(
+        err_code(set(txn, (node_id){nodes[1].id + (UINT64_C(77) << PARTITION_BITS)}, 5)),
+        ERR_ENTITY_NOT_FOUND);
     assert_int_equal(err_code(set(txn, nodes[0], 6)), ERR_TRANSACTION_FAILED);
     assert_int_equal(err_code(fixture_txn_commit(&fix, txn, NULL)), ERR_ENTITY_NOT_FOUND);
     assert_int_equal(fixture_node_value(&fix, nodes[0]), 10);
@@ -190,7 +193,8 @@ a_bookmark_that_was_never_given_is_refused(void **state)
     (void)state;
     struct txn *txn;
     struct txn_options options = {.bookmark = UINT64_C(1) << 40};
-    assert_int_equal(err_code(txn_begin(sim_shard(fix.sim, 0), &options, NULL, NULL, &txn)), ERR_BOOKMARK);
+    assert_int_equal(
+        err_code(txn_begin(sim_shard(fix.sim, 0), &options, NULL, NULL, &txn)), ERR_BOOKMARK);
 }
 
 static void
@@ -210,10 +214,8 @@ counters_and_ids_come_from_all_shards(void **state)
     struct txn *txn = fixture_txn_begin(&fix, 0);
     struct property property;
     struct operation operations[5] = {
-        fixture_rel_create(nodes[1], nodes[2]),
-        fixture_node_set(nodes[2], &property, 1),
-        fixture_rel_create(nodes[0], nodes[1]),
-        fixture_node_create(fixture_node_id(&fix, 1)),
+        fixture_rel_create(nodes[1], nodes[2]), fixture_node_set(nodes[2], &property, 1),
+        fixture_rel_create(nodes[0], nodes[1]), fixture_node_create(fixture_node_id(&fix, 1)),
         fixture_rel_create(nodes[2], nodes[2]),
     };
     rel_id ids[5] = {{0}};
@@ -248,7 +250,11 @@ nodes_are_deleted_after_everything_else_of_a_batch(void **state)
     struct operation operations[3] = {
         {.type = OPERATION_NODE_DELETE, .node = nodes[1]},
         {.type = OPERATION_NODE_DELETE, .node = nodes[0]},
-        {.type = OPERATION_REL_DELETE, .rel = id, .start = nodes[0], .end = nodes[1], .rel_type = 1},
+        {.type = OPERATION_REL_DELETE,
+         .rel = id,
+         .start = nodes[0],
+         .end = nodes[1],
+         .rel_type = 1},
     };
     struct write_counters counters;
     assert_int_equal(fixture_txn_write(&fix, txn, operations, 3, NULL, &counters), 0);
@@ -320,7 +326,10 @@ one_large_value_travels_and_survives(void **state)
     for (uint32_t i = 0; i < 3; i++) {
         struct txn *txn = fixture_txn_begin(&fix, 0);
         struct operation operation = {
-            .type = OPERATION_NODE_PROPERTIES, .node = nodes[i], .property_count = 1, .properties = &property};
+            .type = OPERATION_NODE_PROPERTIES,
+            .node = nodes[i],
+            .property_count = 1,
+            .properties = &property};
         err_t err = fixture_txn_write(&fix, txn, &operation, 1, NULL, NULL);
         assert_int_equal(err, 0);
         assert_int_equal(fixture_txn_commit(&fix, txn, NULL), 0);
@@ -404,7 +413,10 @@ a_full_disk_refuses_writes_and_loses_nothing(void **state)
     struct operation operations[2];
     struct property value;
     operations[0] = (struct operation){
-        .type = OPERATION_NODE_PROPERTIES, .node = nodes[1], .property_count = 1, .properties = &property};
+        .type = OPERATION_NODE_PROPERTIES,
+        .node = nodes[1],
+        .property_count = 1,
+        .properties = &property};
     int64_t committed = 10;
     err_t err = 0;
     sim_options(fix.sim)->disk_capacity_size = 7 * SEGMENT_SIZE;
@@ -483,22 +495,31 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_first_committer_wins, setup, teardown),
         cmocka_unit_test_setup_teardown(a_younger_transaction_dies_at_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_older_transaction_waits_for_a_younger_that_aborts, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_older_transaction_waits_five_milliseconds_at_most, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            an_older_transaction_waits_for_a_younger_that_aborts, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            an_older_transaction_waits_five_milliseconds_at_most, setup, teardown),
         cmocka_unit_test_setup_teardown(relationships_at_one_node_do_not_conflict, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_node_deleted_meanwhile_gets_no_relationship, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_node_deleted_meanwhile_gets_no_relationship, setup, teardown),
         cmocka_unit_test_setup_teardown(a_doomed_transaction_cannot_commit, setup, teardown),
         cmocka_unit_test_setup_teardown(reading_transactions_may_not_write, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_bookmark_that_was_never_given_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_commit_without_writes_returns_its_snapshot, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_bookmark_that_was_never_given_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_commit_without_writes_returns_its_snapshot, setup, teardown),
         cmocka_unit_test_setup_teardown(counters_and_ids_come_from_all_shards, setup, teardown),
-        cmocka_unit_test_setup_teardown(nodes_are_deleted_after_everything_else_of_a_batch, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_abort_in_the_middle_of_a_batch_leaves_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_hundred_thousand_operations_in_one_batch_survive_a_crash, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            nodes_are_deleted_after_everything_else_of_a_batch, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            an_abort_in_the_middle_of_a_batch_leaves_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_hundred_thousand_operations_in_one_batch_survive_a_crash, setup, teardown),
         cmocka_unit_test_setup_teardown(one_large_value_travels_and_survives, setup, teardown),
         cmocka_unit_test_setup_teardown(too_many_open_transactions_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(any_allocation_may_fail, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_full_disk_refuses_writes_and_loses_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_full_disk_refuses_writes_and_loses_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(without_work_nothing_happens, setup, teardown),
         cmocka_unit_test_setup_teardown(the_horizon_stays_below_an_open_snapshot, setup, teardown),
     };

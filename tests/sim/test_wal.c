@@ -19,7 +19,14 @@
 #include "shards/wal/recovery.h"
 #include "shards/wal/wal.h"
 
-enum { SHARDS_MAX = 4, ENTRIES_MAX = 4000, LIVES = 6, SEGMENT_SIZE = 256 << 10, SHUFFLE = 4, SCRATCH_SIZE = 512 << 10 };
+enum {
+    SHARDS_MAX = 4,
+    ENTRIES_MAX = 4000,
+    LIVES = 6,
+    SEGMENT_SIZE = 256 << 10,
+    SHUFFLE = 4,
+    SCRATCH_SIZE = 512 << 10
+};
 
 enum fate { APPENDED, DURABLE, LOST };
 
@@ -87,7 +94,8 @@ body_byte(uint64_t timestamp, uint32_t i)
 }
 
 static err_t
-sink_operation(void *context, const struct operation *operation, uint64_t timestamp, struct arena *arena)
+sink_operation(
+    void *context, const struct operation *operation, uint64_t timestamp, struct arena *arena)
 {
     struct writer *writer = context;
     struct world *world = writer->world;
@@ -177,7 +185,8 @@ static bool
 writer_append_part(struct writer *writer, uint64_t txid, const uint8_t *bytes, size_t size)
 {
     struct wal_part_header header = {.txid = txid};
-    uint8_t *out = wal_record_open(writer->shard->wal, WAL_RECORD_TRANSACTION_PART, (uint32_t)(sizeof(header) + size));
+    uint8_t *out = wal_record_open(
+        writer->shard->wal, WAL_RECORD_TRANSACTION_PART, (uint32_t)(sizeof(header) + size));
     if (!out)
         return false;
     memcpy(out, &header, sizeof(header));
@@ -195,7 +204,8 @@ writer_append_transaction(struct writer *writer)
     uint64_t *pooled = &world->timestamps[sim_random(world->sim, SHUFFLE)];
     struct entry draft = {.timestamp = *pooled};
     *pooled = world->next_timestamp++;
-    draft.body_size = (uint32_t)sim_random(world->sim, sim_random(world->sim, 8) ? 600 : record_max * 3);
+    draft.body_size = (uint32_t)sim_random(
+        world->sim, sim_random(world->sim, 8) ? 600 : record_max * 3);
     size_t size, sent = 0;
     uint64_t number = world->entry_count;
     const uint8_t *bytes = operation_bytes(writer, &draft, number, &size);
@@ -247,7 +257,8 @@ writer_run(struct task *task)
             break;
         writer->left--;
     }
-    timer_start(writer->shard, &writer->timer, sim_random(sim, 300) * SIM_MICROSECOND, writer_awake);
+    timer_start(
+        writer->shard, &writer->timer, sim_random(sim, 300) * SIM_MICROSECOND, writer_awake);
     return TASK_DONE;
 }
 
@@ -262,7 +273,9 @@ world_start(struct shard *shard, void *context)
     shard->wal = NULL;
     if (shard->index == 0) {
         struct recovery_options options = {
-            .shard_count = shard->count, .segment_size = SEGMENT_SIZE, .database_id = 77,
+            .shard_count = shard->count,
+            .segment_size = SEGMENT_SIZE,
+            .database_id = 77,
             .memory = shard_memory(shard)};
         err = recovery_prepare(shard->seam, &options, &world->recovery, &world->refusal);
         world->recovery_users = shard->count;
@@ -270,7 +283,8 @@ world_start(struct shard *shard, void *context)
     if (err)
         return err;
     *writer = (struct writer){.shard = shard, .world = world, .left = world->record_count_max};
-    struct recovery_sink sink = {.context = writer, .catalog = sink_catalog, .operation = sink_operation};
+    struct recovery_sink sink = {
+        .context = writer, .catalog = sink_catalog, .operation = sink_operation};
     err = recovery_apply(world->recovery, shard, &sink, &world->refusal);
     struct wal_start start = recovery_wal_start(world->recovery, shard->index);
     if (!err)
@@ -344,7 +358,8 @@ static struct sim *
 world_create(struct world *world, uint64_t seed, uint32_t shard_count)
 {
     struct sim_options options = {
-        .program = {.context = world, .start = world_start, .drain = world_drain, .finish = world_finish}};
+        .program = {
+            .context = world, .start = world_start, .drain = world_drain, .finish = world_finish}};
     *world = (struct world){.next_timestamp = 1, .record_count_max = 60};
     world->entries = calloc(ENTRIES_MAX, sizeof(*world->entries));
     world->scratch = malloc(SCRATCH_SIZE);
@@ -464,7 +479,8 @@ a_newer_format_is_refused_by_name(void **state)
     struct sim *sim = stopped_world(&world);
     assert_true(sim_stop(sim, SIM_SECOND));
     uint32_t version = 99;
-    sim_disk_poke(sim, "meta", offsetof(struct meta_header, format_version), &version, sizeof(version));
+    sim_disk_poke(
+        sim, "meta", offsetof(struct meta_header, format_version), &version, sizeof(version));
     assert_int_equal(err_code(sim_restart(sim, 1)), ERR_FORMAT_NEWER);
     assert_non_null(strstr(world.refusal.text, "meta: format version 99"));
     world_destroy(&world);

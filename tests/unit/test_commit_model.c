@@ -38,14 +38,14 @@ enum { SHARDS = 2, TXNS = 3, ITEMS = 4, STEPS = 4, INFINITE = 255 };
 
 enum variant {
     CORRECT,
-    NO_FLOOR,              /* stable is computed from next_ts and low alone */
-    LOW_BEFORE_NEXT,       /* low is read before next_ts */
-    FETCH_BEFORE_PUBLISH,  /* the timestamp is taken before low is published */
-    NO_FIRST_COMMITTER,    /* a newer committed version does not stop a write */
-    DURABLE_BEFORE_FLUSH,  /* an owner reports DURABLE when the record is appended */
-    ANSWER_BEFORE_STABLE,  /* the client is answered when all are in */
-    STAMPED_NOT_AWAITED,   /* owners of index entries are told, but not waited for */
-    SNAP_AFTER_STABLE,     /* the oldest snapshot is published only once it is known */
+    NO_FLOOR,             /* stable is computed from next_ts and low alone */
+    LOW_BEFORE_NEXT,      /* low is read before next_ts */
+    FETCH_BEFORE_PUBLISH, /* the timestamp is taken before low is published */
+    NO_FIRST_COMMITTER,   /* a newer committed version does not stop a write */
+    DURABLE_BEFORE_FLUSH, /* an owner reports DURABLE when the record is appended */
+    ANSWER_BEFORE_STABLE, /* the client is answered when all are in */
+    STAMPED_NOT_AWAITED,  /* owners of index entries are told, but not waited for */
+    SNAP_AFTER_STABLE,    /* the oldest snapshot is published only once it is known */
     VARIANT_COUNT
 };
 
@@ -97,12 +97,12 @@ enum phase {
 
 struct txn_state {
     uint8_t phase, step;
-    uint8_t bound;     /* min of next_ts and the lows read so far; low to publish while committing */
+    uint8_t bound; /* min of next_ts and the lows read so far; low to publish while committing */
     uint8_t snapshot, ts;
-    uint8_t answered_before; /* ghost: largest ts answered when begin started */
+    uint8_t answered_before;  /* ghost: largest ts answered when begin started */
     uint8_t intents, stamped; /* items */
     uint8_t commit_sent, done_sent, done_received; /* shards */
-    uint8_t read_from[ITEMS]; /* 1 + the writer, 0 = the initial version */
+    uint8_t read_from[ITEMS];                      /* 1 + the writer, 0 = the initial version */
 };
 
 struct log_state {
@@ -202,7 +202,8 @@ max_of(uint8_t a, uint8_t b)
 static uint8_t
 bound_first(const struct checker *checker, const struct state *state, unsigned k)
 {
-    return checker->variant == LOW_BEFORE_NEXT ? min_of(state->low[k], state->low[1 - k]) : state->next_ts;
+    return checker->variant == LOW_BEFORE_NEXT ? min_of(state->low[k], state->low[1 - k])
+                                               : state->next_ts;
 }
 
 static uint8_t
@@ -269,7 +270,8 @@ log_holds(const struct log_state *log, unsigned frames, unsigned t)
 }
 
 static void
-crash_check_kept(struct checker *checker, const struct state *state, unsigned t, const uint8_t *kept)
+crash_check_kept(
+    struct checker *checker, const struct state *state, unsigned t, const uint8_t *kept)
 {
     const struct txn_state *txn = &state->txns[t];
     for (unsigned i = 0; i < ITEMS; i++)
@@ -314,8 +316,10 @@ static void
 crash_everywhere(struct checker *checker, const struct state *state)
 {
     unsigned frames[SHARDS];
-    for (frames[0] = state->logs[0].complete_count; frames[0] <= state->logs[0].frame_count; frames[0]++)
-        for (frames[1] = state->logs[1].complete_count; frames[1] <= state->logs[1].frame_count; frames[1]++)
+    for (frames[0] = state->logs[0].complete_count; frames[0] <= state->logs[0].frame_count;
+         frames[0]++)
+        for (frames[1] = state->logs[1].complete_count; frames[1] <= state->logs[1].frame_count;
+             frames[1]++)
             crash_try(checker, state, frames);
 }
 
@@ -328,7 +332,8 @@ txn_read(struct checker *checker, struct state *state, unsigned t, unsigned item
     uint8_t newest = 0;
     for (unsigned other = 0; other < TXNS; other++) {
         struct txn_state *writer = &state->txns[other];
-        if (!(written_items(checker, other) >> item & 1) || !writer->ts || writer->ts > txn->snapshot)
+        if (!(written_items(checker, other) >> item & 1) || !writer->ts ||
+            writer->ts > txn->snapshot)
             continue;
         if (!(writer->stamped >> item & 1))
             checker_violate(checker, "a snapshot misses a version");
@@ -361,10 +366,10 @@ static void
 txn_deliver_commit(struct checker *checker, struct state *state, unsigned t, unsigned k)
 {
     struct txn_state *txn = &state->txns[t];
-    txn->commit_sent &= (uint8_t)~(1 << k);
+    txn->commit_sent &= (uint8_t) ~(1 << k);
     for (unsigned i = 0; i < ITEMS; i++)
         if (item_owner[i] == k && (txn->intents >> i & 1)) {
-            txn->intents &= (uint8_t)~(1 << i);
+            txn->intents &= (uint8_t) ~(1 << i);
             txn->stamped |= (uint8_t)(1 << i);
         }
     if (participants(checker, t, 1) >> k & 1) {
@@ -406,7 +411,8 @@ txn_answer(struct checker *checker, struct state *state, unsigned t)
     struct txn_state *txn = &state->txns[t];
     txn->phase = ANSWERED;
     state->answered_max = max_of(state->answered_max, txn->ts);
-    state->snap[checker->scenario->txns[t].home] = oldest_snapshot(checker, state, checker->scenario->txns[t].home);
+    state->snap[checker->scenario->txns[t].home] = oldest_snapshot(
+        checker, state, checker->scenario->txns[t].home);
 }
 
 static void
@@ -527,7 +533,8 @@ txn_step(struct checker *checker, struct state *state, unsigned t, const int *bu
 static int
 phase_is_inside(uint8_t phase)
 {
-    return (phase >= BEGIN_FIRST && phase <= BEGIN_FOURTH) || (phase >= COMMIT_PUBLISH && phase <= COMMIT_SEND) ||
+    return (phase >= BEGIN_FIRST && phase <= BEGIN_FOURTH) ||
+           (phase >= COMMIT_PUBLISH && phase <= COMMIT_SEND) ||
            (phase >= FINISH_FIRST && phase <= FINISH_THIRD);
 }
 
@@ -571,7 +578,7 @@ explore_messages(struct checker *checker, const struct state *state, unsigned t,
         if ((txn->done_sent >> k & 1) && !busy[home] && txn->phase >= COMMITTING) {
             struct state after = *state;
             struct txn_state *changed = &after.txns[t];
-            changed->done_sent &= (uint8_t)~(1 << k);
+            changed->done_sent &= (uint8_t) ~(1 << k);
             changed->done_received |= (uint8_t)(1 << k);
             uint8_t awaited = participants(checker, t, checker->variant == STAMPED_NOT_AWAITED);
             if (changed->phase == COMMITTING && (changed->done_received & awaited) == awaited) {
@@ -627,7 +634,8 @@ explore(struct checker *checker, const struct state *state)
     for (unsigned t = 0; t < TXNS; t++) {
         struct state after = *state;
         int inside = phase_is_inside(state->txns[t].phase);
-        int blocked = busy[checker->scenario->txns[t].home] && !inside && state->txns[t].phase != ACTIVE;
+        int blocked = busy[checker->scenario->txns[t].home] && !inside &&
+                      state->txns[t].phase != ACTIVE;
         if (!blocked && txn_step(checker, &after, t, busy))
             checker_add(checker, &after);
         explore_messages(checker, state, t, busy);
@@ -643,7 +651,8 @@ explore(struct checker *checker, const struct state *state)
 
 /* Returns the violation found, or NULL. */
 static const char *
-check(const struct scenario *scenario, enum variant variant, size_t *state_count, size_t *crash_count)
+check(
+    const struct scenario *scenario, enum variant variant, size_t *state_count, size_t *crash_count)
 {
     struct checker checker = {.scenario = scenario, .variant = variant};
     struct state first;

@@ -92,7 +92,8 @@ print_operations(struct dump *dump, const struct wal_record *record)
         struct operation operation;
         size_t used = 0;
         arena_reset(&dump->arena);
-        err_t err = operation_decode(record->body + offset, record->size - offset, &dump->arena, &operation, &used);
+        err_t err = operation_decode(
+            record->body + offset, record->size - offset, &dump->arena, &operation, &used);
         if (err) {
             printf("      (not an operation at byte %zu)\n", offset);
             return;
@@ -108,8 +109,8 @@ print_frame(struct dump *dump, const struct wal_frame_header *header, const uint
 {
     size_t offset = 0;
     printf(
-        "  frame lsn %" PRIu64 " bytes %u durable below %" PRIu64 " stable %" PRIu64 " crc %08x\n", header->lsn,
-        header->payload_size, header->durable_lsn, header->stable, header->header_crc);
+        "  frame lsn %" PRIu64 " bytes %u durable below %" PRIu64 " stable %" PRIu64 " crc %08x\n",
+        header->lsn, header->payload_size, header->durable_lsn, header->stable, header->header_crc);
     dump->frame_count++;
     while (offset < header->payload_size) {
         struct wal_record record;
@@ -132,15 +133,17 @@ print_slot(struct dump *dump, uint16_t slot, struct refusal *refusal)
     const struct meta *meta = &dump->meta;
     struct log_reader reader;
     uint64_t start = 0;
-    err_t err = log_reader_create(&reader, &dump->seam.seam, memory_heap(), slot, meta->segment_size);
+    err_t err = log_reader_create(
+        &reader, &dump->seam.seam, memory_heap(), slot, meta->segment_size);
     for (uint32_t life = 0; life <= meta->history_count && !err; life++) {
         bool is_last = life == meta->history_count;
         struct log_range range = {
-            .identity = {
-                .database_id = meta->database_id,
-                .incarnation = is_last ? meta->incarnation : meta->history[life].incarnation,
-                .slot = slot,
-            },
+            .identity =
+                {
+                    .database_id = meta->database_id,
+                    .incarnation = is_last ? meta->incarnation : meta->history[life].incarnation,
+                    .slot = slot,
+                },
             .start = start,
             .end = is_last ? UINT64_MAX : meta->history[life].ends[slot],
         };
@@ -148,7 +151,9 @@ print_slot(struct dump *dump, uint16_t slot, struct refusal *refusal)
         struct wal_frame_header header;
         const uint8_t *payload = NULL;
         if (range.end > start)
-            printf("slot %u incarnation %u from lsn %" PRIu64 "\n", slot, range.identity.incarnation, start);
+            printf(
+                "slot %u incarnation %u from lsn %" PRIu64 "\n", slot, range.identity.incarnation,
+                start);
         do {
             err = log_reader_next(&reader, &range, &cursor, &header, &payload, refusal);
             if (!err && payload)
@@ -196,8 +201,8 @@ main(int argc, char **argv)
     if (!err) {
         printf(
             "database %016" PRIx64 " incarnation %u shards %u slots %u segment size %" PRIu64 "\n",
-            dump.meta.database_id, dump.meta.incarnation, dump.meta.shard_count, dump.meta.slot_count,
-            dump.meta.segment_size);
+            dump.meta.database_id, dump.meta.incarnation, dump.meta.shard_count,
+            dump.meta.slot_count, dump.meta.segment_size);
         for (uint16_t slot = 0; slot < dump.meta.slot_count && !err; slot++)
             if (slot_wanted < 0 || slot_wanted == slot)
                 err = print_slot(&dump, slot, &refusal);
@@ -205,7 +210,9 @@ main(int argc, char **argv)
         meta_destroy(&dump.meta);
     }
     if (err)
-        fprintf(stderr, "quiver-wal: %s: %s\n", refusal.text[0] ? refusal.text : path, err_text(err_code(err)));
+        fprintf(
+            stderr, "quiver-wal: %s: %s\n", refusal.text[0] ? refusal.text : path,
+            err_text(err_code(err)));
     arena_destroy(&dump.arena);
     close(dump.seam.directory);
     return err ? 1 : 0;
