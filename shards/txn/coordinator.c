@@ -232,8 +232,8 @@ write_home_stream(struct txn *txn)
         /* The operation lends from the stream, which may grow and move while it is applied: from a copy. */
         arena_reset(&manager->arena);
         uint8_t *copy = arena_allocate(&manager->arena, item.size);
-        err_t err = copy ? 0 : ERR(MEMORY_POOL);
-        if (!err) {
+        err_t err = ERR(MEMORY_POOL);
+        if (copy) {
             memcpy(copy, at + sizeof(item), item.size);
             err = operation_decode(copy, item.size, &manager->arena, &operation, &used);
         }

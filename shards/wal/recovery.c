@@ -274,6 +274,7 @@ recovery_take_frame(
     struct refusal *refusal)
 {
     size_t offset = 0;
+    uint64_t in_segment = header->lsn % recovery->meta.segment_size + sizeof(*header);
     if (header->stable > recovery->life_stable[life])
         recovery->life_stable[life] = header->stable;
     if (header->stable >= recovery->first_timestamp)
@@ -295,8 +296,7 @@ recovery_take_frame(
             refusal_set(
                 refusal, "wal/%02u/%010llu: offset %llu: the record there makes no sense (%s)",
                 slot, (unsigned long long)(header->lsn / recovery->meta.segment_size),
-                (unsigned long long)(header->lsn % recovery->meta.segment_size + sizeof(*header) + at),
-                err_text(err_code(err)));
+                (unsigned long long)(in_segment + at), err_text(err_code(err)));
             return err;
         }
     }
