@@ -226,11 +226,33 @@ check_run(void *argument)
     return argon2id_verify(check->hash, check->password, check->password_size) == ARGON2_OK;
 }
 
+/* Tells the answer and forgets the check, the password first. */
 static void
-check_submit(struct auth_check *check)
+check_end(struct auth_check *check, err_t err)
 {
-    check->auth->running_count++;
-    io_submit(check->auth->shard->seam, &check->op);
+    struct auth *auth = check->auth;
+    auth_done_fn *done = check->done;
+    void *context = check->context;
+    explicit_bzero(check, sizeof(*check));
+    memory_release(shard_memory(auth->shard), check, sizeof(*check));
+    auth->check_count--;
+    done(context, err);
+}
+
+/* Begins as many as may run. The lock is looked at once more: failures that came meanwhile count. */
+static void
+checks_begin(struct auth *auth)
+{
+    while (auth->running_count < AUTH_CHECKS_MAX && !list_is_empty(&auth->waiting)) {
+        struct auth_check *check = list_entry(
+            list_pop_front(&auth->waiting), struct auth_check, link);
+        if (failures_lock(auth, check->name_hash, seam_now_ns(auth->shard->seam))) {
+            check_end(check, ERR(AUTH_RATE_LIMIT));
+            continue;
+        }
+        auth->running_count++;
+        io_submit(auth->shard->seam, &check->op);
+    }
 }
 
 static void
@@ -239,17 +261,10 @@ check_done(struct io_op *op)
     struct auth_check *check = list_entry(op, struct auth_check, op);
     struct auth *auth = check->auth;
     bool good = op->result == 1 && check->is_known;
-    auth_done_fn *done = check->done;
-    void *context = check->context;
     failures_note(auth, check->name_hash, !good);
-    explicit_bzero(check, sizeof(*check));
-    memory_release(shard_memory(auth->shard), check, sizeof(*check));
-    auth->check_count--;
     auth->running_count--;
-    struct list_link *next = list_pop_front(&auth->waiting);
-    if (next)
-        check_submit(list_entry(next, struct auth_check, link));
-    done(context, good ? 0 : ERR(UNAUTHORIZED));
+    check_end(check, good ? 0 : ERR(UNAUTHORIZED));
+    checks_begin(auth);
 }
 
 err_t
@@ -288,9 +303,8 @@ auth_check_start(
     check->op.kind = IO_CALL;
     check->op.call = check_run;
     check->op.call_argument = check;
+    list_push_back(&auth->waiting, &check->link);
     if (auth->running_count < AUTH_CHECKS_MAX)
-        check_submit(check);
-    else
-        list_push_back(&auth->waiting, &check->link);
+        checks_begin(auth);
     return 0;
 }
