@@ -120,8 +120,8 @@ def values_there_and_back(driver):
 
 @test
 def date_time_with_a_named_zone(driver):
-    import zoneinfo
-    value = DateTime(2015, 6, 24, 12, 50, 35, 5, tzinfo=zoneinfo.ZoneInfo("Europe/Stockholm"))
+    # pytz, because zoneinfo of CPython 3.11 now and then crashes on the driver's own DateTime.
+    value = pytz.timezone("Europe/Stockholm").localize(DateTime(2015, 6, 24, 12, 50, 35, 5))
     back = driver.execute_query("RETURN $p AS p", p=value).records[0]["p"]
     assert back == value and back.hour == 12, back
 
