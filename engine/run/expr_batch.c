@@ -12,7 +12,8 @@
  * Invariants
  *  1. The results are those of expr_eval for each row; when some row fails, the batch fails.
  *  2. Rows that AND, OR or CASE do not need are not evaluated.
- *  3. Every scratch column taken is given back, also on failure. */
+ *  3. What is the same for all rows is evaluated once, and only when there is a row.
+ *  4. Every scratch column taken is given back, also on failure. */
 #include "engine/run/expr_internal.h"
 
 /* The rows asked for: rows[i], or i when rows is NULL. */
@@ -58,10 +59,14 @@ gather_column(const struct column *column, const struct row_set *set, struct val
         out[i] = column_value(column, set_row(set, i));
 }
 
+/* True when the value is the same for all rows: a literal, a parameter, 1 + $x, date(). */
 static bool
-expr_is_scalar_leaf(const struct expr *expr)
+expr_is_scalar(const struct expr *expr)
 {
-    return expr->kind == EXPR_LITERAL || expr->kind == EXPR_PARAMETER;
+    if (expr->kind == EXPR_LITERAL || expr->kind == EXPR_PARAMETER)
+        return true;
+    return expr->kind != EXPR_COLUMN && expr->kind != EXPR_LOCAL && expr_is_row_free(expr) &&
+           expr_is_deterministic(expr);
 }
 
 /* --- binary operators --- */
@@ -138,7 +143,7 @@ eval_binary(
     err_t err = eval_set(expr->children[0], context, set, out);
     if (err)
         return err;
-    if (expr_is_scalar_leaf(expr->children[1])) {
+    if (expr_is_scalar(expr->children[1])) {
         err = expr_eval(expr->children[1], context, NULL, 0, &scalar);
         return err ? err : apply_columns(expr, context, out, &scalar, 0, set->count);
     }
@@ -213,18 +218,16 @@ eval_set(
     const struct row_set *set,
     struct value *out)
 {
-    struct value scalar = {0};
-    err_t err;
     if (set->count == 0)
         return 0;
-    switch ((uint32_t)expr->kind) {
-    case EXPR_LITERAL:
-    case EXPR_PARAMETER:
-    case EXPR_LOCAL:
-        err = expr_eval(expr, context, NULL, 0, &scalar);
+    if (expr->kind == EXPR_LOCAL || expr_is_scalar(expr)) {
+        struct value scalar = {0};
+        err_t err = expr_eval(expr, context, NULL, 0, &scalar);
         for (uint32_t i = 0; !err && i < set->count; i++)
             out[i] = scalar;
         return err;
+    }
+    switch ((uint32_t)expr->kind) {
     case EXPR_COLUMN:
         assert(expr->slot < set->batch->column_count);
         gather_column(&set->batch->columns[expr->slot], set, out);
@@ -284,7 +287,7 @@ filter_column(
     if (predicate->kind != EXPR_BINARY || !kernel_is_comparison(predicate->op))
         return false;
     const struct expr *left = predicate->children[0], *right = predicate->children[1];
-    if (left->kind != EXPR_COLUMN || !expr_is_scalar_leaf(right))
+    if (left->kind != EXPR_COLUMN || !expr_is_scalar(right))
         return false;
     const struct column *column = &set->batch->columns[left->slot];
     if (column->kind != COLUMN_VALUE || expr_eval(right, context, NULL, 0, &scalar))

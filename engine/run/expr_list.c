@@ -1,5 +1,6 @@
 /* Expressions over lists: slices, comprehensions, reduce, quantifiers, and the assembly of map
  * projections and paths. Loops count their steps, so a long list can be cancelled. */
+#include "base/limits.h"
 #include "engine/run/expr_internal.h"
 
 /* A list operand: ERR(TYPE) unless it is a list or null. */
@@ -115,6 +116,108 @@ expr_eval_comprehension(
     return err ? expr_fail(context, expr, err, "lists are nested too deeply") : 0;
 }
 
+/* reduce(list = [], x IN xs | list + x) and the same over strings are how people build lists and strings.
+ * Copying the accumulator at each step would take square time and memory, so while its kind stays it grows
+ * in a buffer: earlier values stay what they were, being prefixes of it. */
+struct accumulator {
+    struct value *items; /* a list's */
+    char *bytes;         /* a string's */
+    uint64_t room;       /* items or bytes */
+};
+
+/* Room for `size` items or bytes behind the value's own. False: no memory. */
+static bool
+accumulator_reserve(
+    struct accumulator *buffer,
+    struct expr_context *context,
+    const struct value *value,
+    uint64_t size)
+{
+    bool is_list = value->type == VALUE_LIST;
+    uint64_t unit = is_list ? sizeof(struct value) : 1, used = value->size;
+    const void *old = is_list ? (const void *)value->list : value->string;
+    bool mine = is_list ? value->list == buffer->items : value->string == buffer->bytes;
+    if (mine && old && used + size <= buffer->room)
+        return true;
+    uint64_t room = (used + size) * 2 + 16;
+    void *grown = arena_allocate(context->arena, room * unit);
+    if (!grown)
+        return false;
+    if (used)
+        memcpy(grown, old, used * unit);
+    *buffer = (struct accumulator){.room = room};
+    if (is_list)
+        buffer->items = grown;
+    else
+        buffer->bytes = grown;
+    return true;
+}
+
+/* Appends in place; *done is false when this is not such a case, and nothing has happened then. */
+static err_t
+accumulator_append(
+    struct accumulator *buffer,
+    struct expr_context *context,
+    const struct expr *at,
+    struct value *value,
+    struct value item,
+    bool *done)
+{
+    bool is_list = value->type == VALUE_LIST;
+    *done = item.type != VALUE_NULL &&
+            (is_list || (value->type == VALUE_STRING && item.type == VALUE_STRING));
+    if (!*done)
+        return 0;
+    uint64_t size = is_list && item.type != VALUE_LIST ? 1 : item.size;
+    if (value->size + size > (is_list ? UINT32_MAX : (uint64_t)VALUE_STRING_SIZE_MAX))
+        return expr_fail(context, at, ERR(LIMIT), "the result of reduce() is too large");
+    if (!accumulator_reserve(buffer, context, value, size))
+        return expr_fail_memory(context, at);
+    if (!is_list) {
+        if (size)
+            memcpy(buffer->bytes + value->size, item.string, size);
+        *value = value_string((struct text){buffer->bytes, value->size + size});
+        return 0;
+    }
+    const struct value *items = item.type == VALUE_LIST ? item.list : &item;
+    struct value added = {0};
+    err_t err = value_list_make(items, (uint32_t)size, &added);
+    if (err)
+        return expr_fail(context, at, err, "lists are nested too deeply");
+    uint16_t depth = added.depth > value->depth ? added.depth : value->depth;
+    if (size)
+        memcpy(buffer->items + value->size, items, size * sizeof(*items));
+    *value = value_list(buffer->items, value->size + (uint32_t)size);
+    value->depth = depth;
+    return 0;
+}
+
+/* One step of a reduce; `grows` says that it has the form accumulator + something. */
+static err_t
+reduce_step(
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct accumulator *buffer,
+    struct value *accumulator)
+{
+    const struct expr *step = expr->children[2];
+    bool grows = step->kind == EXPR_BINARY && step->op == OPERATOR_ADD &&
+                 step->children[0]->kind == EXPR_LOCAL && step->children[0]->slot == expr->slot2;
+    bool growable = accumulator->type == VALUE_LIST || accumulator->type == VALUE_STRING;
+    if (!grows || !growable)
+        return expr_eval(step, context, batch, row, accumulator);
+    struct value item = {0};
+    bool done = false;
+    err_t err = expr_eval(step->children[1], context, batch, row, &item);
+    if (!err)
+        err = accumulator_append(buffer, context, step, accumulator, item, &done);
+    if (!err && !done)
+        err = expr_apply_binary(context, step, OPERATOR_ADD, *accumulator, item, accumulator);
+    return err;
+}
+
 err_t
 expr_eval_reduce(
     const struct expr *expr,
@@ -124,6 +227,7 @@ expr_eval_reduce(
     struct value *out)
 {
     struct value accumulator = {0}, list = {0};
+    struct accumulator buffer = {0};
     err_t err = expr_eval(expr->children[0], context, batch, row, &accumulator);
     if (!err)
         err = eval_list_operand(expr, expr->children[1], context, batch, row, &list);
@@ -135,7 +239,7 @@ expr_eval_reduce(
         local_set(context, expr->slot, list.list[i]);
         local_set(context, expr->slot2, accumulator);
         if (!err)
-            err = expr_eval(expr->children[2], context, batch, row, &accumulator);
+            err = reduce_step(expr, context, batch, row, &buffer, &accumulator);
     }
     *out = accumulator;
     return err;

@@ -179,6 +179,22 @@ comprehensions_and_reduce(void **state)
     assert_expression(f, "[x IN 1 | x]", "ERROR TYPE");
 }
 
+/* Lists and strings that grow by one item at a time, in linear memory, and what was seen of them before
+ * stays what it was. */
+static void
+reduce_builds_long_lists(void **state)
+{
+    struct expression_fixture *f = *state;
+    assert_expression(f, "size(reduce(a = [], x IN range(1, 200000) | a + x))", "200000");
+    assert_expression(f, "size(reduce(s = '', x IN range(1, 200000) | s + 'ab'))", "400000");
+    assert_expression(f, "reduce(a = [], x IN [1, [2, 3], [], null, 4] | a + x)", "null");
+    assert_expression(f, "reduce(a = [0], x IN [1, [2, 3], [], 'b'] | a + x)", "[0, 1, 2, 3, 'b']");
+    assert_expression(f, "reduce(a = [], x IN [1, 2, 3] | a + [a])", "[[], [[]], [[], [[]]]]");
+    assert_expression(f, "reduce(s = 'a', x IN ['b', 1, 'c'] | s + x)", "'ab1c'");
+    assert_expression(f, "reduce(s = 'a', x IN [1, 2] | s + s)", "'aaaa'");
+    assert_expression(f, "reduce(a = [[1]], x IN [2] | a + x)", "[[1], 2]");
+}
+
 static void
 quantifiers_are_three_valued(void **state)
 {
@@ -320,6 +336,7 @@ main(void)
         cmocka_unit_test_setup_teardown(access_to_lists_and_maps, setup, teardown),
         cmocka_unit_test_setup_teardown(case_both_ways, setup, teardown),
         cmocka_unit_test_setup_teardown(comprehensions_and_reduce, setup, teardown),
+        cmocka_unit_test_setup_teardown(reduce_builds_long_lists, setup, teardown),
         cmocka_unit_test_setup_teardown(quantifiers_are_three_valued, setup, teardown),
         cmocka_unit_test_setup_teardown(map_projections, setup, teardown),
         cmocka_unit_test_setup_teardown(nesting_is_bounded, setup, teardown),
