@@ -346,8 +346,9 @@ parse_integer(struct parser *parser)
     return parse_integer_signed(parser, parser->token.offset, false);
 }
 
+/* A negative zero that is written is a zero, as openCypher has it. */
 static struct ast *
-parse_float(struct parser *parser)
+parse_float(struct parser *parser, uint32_t offset, bool is_negative)
 {
     char digits[1024];
     struct token token = parser->token;
@@ -356,15 +357,15 @@ parse_float(struct parser *parser)
     double value = strtod(digits, NULL);
     if (!isfinite(value))
         return parser_fail(parser, token.offset, ERR(SYNTAX), "The floating point number is too large");
-    struct ast *node = ast_new(parser, AST_FLOAT, token.offset);
+    struct ast *node = ast_new(parser, AST_FLOAT, offset);
     if (!node)
         return NULL;
-    node->word.real = value;
+    node->word.real = is_negative && value != 0 ? -value : value;
     parser_advance(parser);
     return ast_finish(parser, node);
 }
 
-/* A minus directly before an integer belongs to it: otherwise the smallest integer could not be written. */
+/* A minus directly before a number belongs to it: otherwise the smallest integer could not be written. */
 static struct ast *
 parse_unary(struct parser *parser)
 {
@@ -373,9 +374,11 @@ parse_unary(struct parser *parser)
     uint32_t offset = parser->token.offset;
     bool is_minus = parser_is(parser, '-');
     parser_advance(parser);
-    uint8_t after = parser_is(parser, LEX_INTEGER) ? parser_peek(parser, 1).kind : '[';
+    bool is_number = parser_is(parser, LEX_INTEGER) || parser_is(parser, LEX_FLOAT);
+    uint8_t after = is_number ? parser_peek(parser, 1).kind : '[';
     if (is_minus && after != '[' && after != '.' && after != ':')
-        return parse_integer_signed(parser, offset, true);
+        return parser_is(parser, LEX_FLOAT) ? parse_float(parser, offset, true)
+                                            : parse_integer_signed(parser, offset, true);
     if (!parser_enter(parser))
         return NULL;
     struct ast *node = ast_new(parser, is_minus ? AST_NEGATE : AST_PLUS, offset);
@@ -580,7 +583,7 @@ parse_atom(struct parser *parser)
     case LEX_INTEGER:
         return parse_integer(parser);
     case LEX_FLOAT:
-        return parse_float(parser);
+        return parse_float(parser, parser->token.offset, false);
     case LEX_STRING:
         return parse_string(parser);
     case LEX_PARAMETER:

@@ -108,6 +108,21 @@ names_local(const struct ast *ast, const struct local *locals)
     return false;
 }
 
+/* The variables a list expression adds, as far as their names matter. */
+static const struct local *
+locals_enter(const struct ast *ast, const struct local *locals, struct local *item, struct local *accumulator)
+{
+    if (ast->kind == AST_LIST_COMPREHENSION || (ast->kind >= AST_ALL && ast->kind <= AST_SINGLE)) {
+        item->name = ast->list_comprehension.variable->text;
+        return item;
+    }
+    if (ast->kind != AST_REDUCE)
+        return locals;
+    accumulator->name = ast->reduce.accumulator->text;
+    *item = (struct local){.name = ast->reduce.variable->text, .outer = accumulator};
+    return item;
+}
+
 static bool
 subqueries_prepare(struct builder *builder, const struct local *locals, const struct ast *ast)
 {
@@ -122,20 +137,66 @@ subqueries_prepare(struct builder *builder, const struct local *locals, const st
         return subquery_expression_plan(builder, ast);
     }
     struct local item = {.outer = locals}, accumulator = {.outer = locals};
-    bool is_iteration = ast->kind == AST_LIST_COMPREHENSION || (ast->kind >= AST_ALL && ast->kind <= AST_SINGLE);
-    if (is_iteration)
-        item.name = ast->list_comprehension.variable->text;
-    if (ast->kind == AST_REDUCE) {
-        accumulator.name = ast->reduce.accumulator->text;
-        item = (struct local){.name = ast->reduce.variable->text, .outer = &accumulator};
-    }
-    const struct local *inner = is_iteration || ast->kind == AST_REDUCE ? &item : locals;
+    const struct local *inner = locals_enter(ast, locals, &item, &accumulator);
     for (uint32_t i = 0; i < ast_child_count(ast); i++) {
         const struct ast *child = ast_child(ast, i);
         if (child && !subqueries_prepare(builder, inner, child))
             return false;
     }
     return true;
+}
+
+/* --- prepare: startNode(r).name --- */
+
+/* The value of startNode and endNode is a node without properties even when the relationship has its own.
+ * So where properties of such a node are read, it becomes a column first, and then it is like a variable. */
+static bool
+has_end_function(const struct ast *ast)
+{
+    if (ast->kind == AST_FUNCTION &&
+        (text_equal_fold(ast->text, TEXT("startNode")) || text_equal_fold(ast->text, TEXT("endNode"))))
+        return true;
+    for (uint32_t i = 0; i < ast_child_count(ast); i++) {
+        const struct ast *child = ast_child(ast, i);
+        if (child && has_end_function(child))
+            return true;
+    }
+    return false;
+}
+
+/* What the expression reads labels or properties of; NULL when it reads none. */
+static const struct ast *
+reader_subject(const struct ast *ast)
+{
+    if (ast->kind == AST_PROPERTY || ast->kind == AST_INDEX || ast->kind == AST_LABEL_TEST)
+        return ast->slot[0];
+    const struct function *function = ast->kind == AST_FUNCTION ? function_lookup(ast->text) : NULL;
+    return function && (function->flags & FUNCTION_READS_ENTITY) && ast->item_count > 0 ? ast->items[0] : NULL;
+}
+
+static bool
+ends_prepare(struct builder *builder, const struct local *locals, const struct ast *ast)
+{
+    struct planner *planner = builder->planner;
+    if (ast_is_subquery(ast) || substitution_find(builder, ast))
+        return !planner->err;
+    struct local item = {.outer = locals}, accumulator = {.outer = locals};
+    locals = locals_enter(ast, locals, &item, &accumulator);
+    for (uint32_t i = 0; i < ast_child_count(ast); i++) {
+        const struct ast *child = ast_child(ast, i);
+        if (child && !ends_prepare(builder, locals, child))
+            return false;
+    }
+    const struct ast *subject = reader_subject(ast);
+    if (!subject || subject->kind == AST_VARIABLE || !has_end_function(subject) || substitution_find(builder, subject))
+        return !planner->err;
+    if (locals && names_local(subject, locals))
+        return planner_fail(
+            planner, subject, ERR(UNSUPPORTED),
+            "Reading from startNode() or endNode() of a list expression's variable is not supported; use UNWIND");
+    struct static_type type = type_of(builder, NULL, subject);
+    uint32_t column = builder_compute(builder, (struct text){0}, expression_compile(builder, subject), type);
+    return column != SLOT_NONE && substitution_add(builder, subject, column, false, false);
 }
 
 /* --- prepare: hydration --- */
@@ -206,8 +267,8 @@ fetched_column(const struct builder *builder, uint32_t entity, enum fetch_kind k
 static void
 nullable_mark(struct builder *builder, uint32_t column)
 {
-    if (builder->open && (builder->row.columns[column].type.mask & TYPE_BIT_NULL))
-        builder->row.columns[column].shown = true;
+    if (builder->row.columns[column].type.mask & TYPE_BIT_NULL)
+        builder->needs_home = true;
 }
 
 static bool
@@ -387,19 +448,16 @@ expressions_prepare(struct builder *builder, const struct ast *const *asts, uint
             return false;
     }
     for (uint32_t i = 0; i < count; i++) {
+        if (asts[i] && !ends_prepare(builder, NULL, asts[i]))
+            return false;
+    }
+    builder->needs_home = false;
+    for (uint32_t i = 0; i < count; i++) {
         if (asts[i])
             hydration_walk(builder, NULL, asts[i]);
     }
-    for (uint32_t i = 0; builder->open && i < count; i++) {
-        bool is_nullable = false;
-        for (uint32_t k = 0; k < builder->row.count; k++) {
-            const struct plan_column *column = &builder->row.columns[k];
-            is_nullable = is_nullable || (column->shown && column->name.data && type_is_entity(column->type) &&
-                                          (column->type.mask & TYPE_BIT_NULL));
-        }
-        if (is_nullable && !builder_close(builder))
-            return false;
-    }
+    if (builder->needs_home && !builder_close(builder))
+        return false;
     return builder_hydrate(builder);
 }
 

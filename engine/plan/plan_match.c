@@ -44,6 +44,7 @@ struct pattern_rel {
     bool bound_before;
     bool done;
     bool needs_value; /* its value is read, not just compared with others */
+    struct text list_name; /* the list it must be equal to, bound before; data NULL: none */
     bool overlaps;    /* another relationship of the MATCH could be the same */
 };
 
@@ -397,9 +398,15 @@ rel_add(struct matcher *matcher, const struct ast *ast, uint32_t left, uint32_t 
         uint32_t expected = rel->is_list ? TYPE_BIT_LIST | TYPE_BIT_NULL : TYPE_BIT_REL | TYPE_BIT_NULL;
         if (!(builder->row.columns[column].type.mask & expected))
             return conflict(matcher, ast, name, rel->is_list ? "List<Relationship>" : "Relationship");
-        if (rel->is_list)
-            return planner_fail(
-                builder->planner, ast, ERR(UNSUPPORTED), "Matching a variable length relationship that is already bound is not supported");
+        /* A bound list is compared with each trail found. */
+        if (rel->is_list) {
+            rel->list_name = name;
+            rel->bound_before = false;
+            rel->needs_value = true;
+            rel->name = arena_printf(builder->planner->arena, "%ctrail%u", ANONYMOUS_BYTE, (unsigned)ast->offset);
+            if (!rel->name.data)
+                return planner_no_memory(builder->planner);
+        }
     }
     if (rel->is_list && ast->rel.where)
         return planner_fail(
@@ -1089,7 +1096,85 @@ var_expand_emit(struct matcher *matcher, struct pattern_rel *rel, uint32_t from,
         builder->row.columns[ordered].shown = true;
         list = ordered;
     }
+    if (rel->list_name.data) {
+        struct arena *arena = builder->planner->arena;
+        uint32_t offset = rel->ast->offset;
+        const struct expr *trail = expr_column(arena, offset, list);
+        const struct expr *known = expr_column(arena, offset, row_find(&builder->row, rel->list_name));
+        if (!builder_filter(builder, expr_binary(arena, offset, OPERATOR_EQUAL, trail, known)))
+            return false;
+    }
     return !rel->overlaps || rel_distinct_emit(matcher, rel, list);
+}
+
+/* One end of a bound relationship: compared with the node if that is bound, else it becomes the node. */
+static bool
+bound_end_emit(struct matcher *matcher, uint32_t node, const struct expr *end)
+{
+    struct builder *builder = matcher->builder;
+    bool was_bound = matcher->nodes[node].bound;
+    struct text name = was_bound ? (struct text){0} : matcher->nodes[node].name;
+    uint32_t slot = builder_compute(builder, name, end, type_make(TYPE_BIT_NODE));
+    if (slot == SLOT_NONE)
+        return false;
+    builder->row.columns[slot].shown = true;
+    matcher->nodes[node].bound = true;
+    if (!was_bound)
+        return true;
+    return builder_open(builder) && node_equal_emit(matcher, slot, node_column(matcher, node));
+}
+
+/* The other end of a bound relationship: of `from`, which is one of its ends. */
+static const struct expr *
+other_end(struct builder *builder, const struct expr *rel, uint32_t from, uint32_t offset)
+{
+    struct arena *arena = builder->planner->arena;
+    const struct expr *start = expression_call(builder, "startNode", rel, offset);
+    const struct expr *end = expression_call(builder, "endNode", rel, offset);
+    struct expr *other = expr_new(arena, EXPR_CASE_SEARCHED, offset, 3);
+    if (!start || !end || !other)
+        return NULL;
+    other->children[0] = expr_binary(arena, offset, OPERATOR_EQUAL, expr_column(arena, offset, from), start);
+    other->children[1] = end;
+    other->children[2] = start;
+    return other->children[0] ? other : NULL;
+}
+
+/* Without direction: each end in turn is the left node; the right one is the other. */
+static bool
+bound_rel_both_emit(struct matcher *matcher, struct pattern_rel *rel)
+{
+    struct builder *builder = matcher->builder;
+    struct planner *planner = builder->planner;
+    uint32_t offset = rel->ast->offset;
+    if (!builder_close(builder))
+        return false;
+    const struct expr *value = expr_column(planner->arena, offset, row_find(&builder->row, rel->name));
+    const struct expr *start = expression_call(builder, "startNode", value, offset);
+    const struct expr *end = expression_call(builder, "endNode", value, offset);
+    struct expr *both = expr_new(planner->arena, EXPR_LIST, offset, 2);
+    struct expr *once = expr_new(planner->arena, EXPR_LIST, offset, 1);
+    struct expr *list = expr_new(planner->arena, EXPR_CASE_SEARCHED, offset, 3);
+    if (!start || !end || !both || !once || !list)
+        return planner_no_memory(planner);
+    both->children[0] = once->children[0] = start;
+    both->children[1] = end;
+    list->children[0] = expr_binary(planner->arena, offset, OPERATOR_EQUAL, start, end);
+    list->children[1] = once;
+    list->children[2] = both;
+    struct op *op = list->children[0] ? builder_op(builder, OP_UNWIND) : NULL;
+    bool was_bound = matcher->nodes[rel->left].bound;
+    struct text name = was_bound ? (struct text){0} : matcher->nodes[rel->left].name;
+    uint32_t left = op ? element_add(matcher, name, COLUMN_VALUE, TYPE_BIT_NODE) : SLOT_NONE;
+    if (left == SLOT_NONE)
+        return false;
+    op->expr = list;
+    matcher->nodes[rel->left].bound = true;
+    if (!op_seal(builder, op) || !builder_open(builder))
+        return false;
+    if (was_bound && !node_equal_emit(matcher, left, node_column(matcher, rel->left)))
+        return false;
+    return bound_end_emit(matcher, rel->right, other_end(builder, value, left, offset));
 }
 
 /* A relationship the row has already: its ends are compared, or become known. */
@@ -1098,43 +1183,33 @@ bound_rel_emit(struct matcher *matcher, struct pattern_rel *rel)
 {
     struct builder *builder = matcher->builder;
     struct planner *planner = builder->planner;
-    uint32_t column = row_find(&builder->row, rel->name);
+    uint32_t column = row_find(&builder->row, rel->name), offset = rel->ast->offset;
     enum direction direction = rel_direction(rel->ast);
-    struct planner *at = planner;
-    if (direction == DIRECTION_BOTH)
-        return planner_fail(
-            at, rel->ast, ERR(UNSUPPORTED), "Matching a bound relationship without direction is not supported; use startNode(%.*s) and endNode(%.*s)",
-            TEXT_ARGS(rel->name), TEXT_ARGS(rel->name));
     if (!builder_open(builder))
         return false;
-    const struct expr *value = expr_column(planner->arena, rel->ast->offset, column);
-    const struct expr *known = value ? expr_unary(planner->arena, rel->ast->offset, OPERATOR_IS_NOT_NULL, value) : NULL;
+    const struct expr *value = expr_column(planner->arena, offset, column);
+    const struct expr *known = value ? expr_unary(planner->arena, offset, OPERATOR_IS_NOT_NULL, value) : NULL;
     if (!builder_filter(builder, known))
         return false;
-    for (uint32_t i = 0; i < rel->type_count; i++) {
-        if (rel->type_count > 1)
-            return planner_fail(at, rel->ast, ERR(UNSUPPORTED), "Several types on a bound relationship are not supported");
-        const struct expr *type = expression_call(builder, "type", value, rel->ast->offset);
-        const struct expr *name = expr_literal(planner->arena, rel->ast->offset, value_string(rel->ast->rel.types->text));
-        if (!type || !name || !builder_filter(builder, expr_binary(planner->arena, rel->ast->offset, OPERATOR_EQUAL, type, name)))
+    builder->row.columns[column].type = type_make(TYPE_BIT_REL);
+    if (rel->ast->rel.types) {
+        struct ast test = {.kind = AST_LABEL_TEST, .offset = offset};
+        test.label_test.subject = ast_make_variable(planner, rel->name, offset);
+        test.label_test.labels = rel->ast->rel.types;
+        const struct expr *type = test.label_test.subject ? expression_plan(builder, &test, CHECK_PREDICATE) : NULL;
+        if (!type || !builder_filter(builder, type))
             return false;
     }
-    for (uint32_t i = 0; i < 2; i++) {
-        uint32_t node = i == 0 ? rel->left : rel->right;
-        bool is_start = (i == 0) == (direction == DIRECTION_OUT);
-        const struct expr *end = expression_call(builder, is_start ? "startNode" : "endNode", value, rel->ast->offset);
-        bool was_bound = matcher->nodes[node].bound;
-        struct text name = was_bound ? (struct text){0} : matcher->nodes[node].name;
-        uint32_t slot = builder_compute(builder, name, end, type_make(TYPE_BIT_NODE));
-        if (slot == SLOT_NONE)
+    if (direction == DIRECTION_BOTH) {
+        if (!bound_rel_both_emit(matcher, rel))
             return false;
-        builder->row.columns[slot].shown = true;
-        matcher->nodes[node].bound = true;
-        if (was_bound && !node_equal_emit(matcher, slot, node_column(matcher, node)))
+    } else {
+        bool is_out = direction == DIRECTION_OUT;
+        if (!bound_end_emit(matcher, rel->left, expression_call(builder, is_out ? "startNode" : "endNode", value, offset)) ||
+            !bound_end_emit(matcher, rel->right, expression_call(builder, is_out ? "endNode" : "startNode", value, offset)))
             return false;
     }
-    builder->row.columns[column].type.mask &= (uint16_t)~TYPE_BIT_NULL;
-    return !rel->overlaps || rel_distinct_emit(matcher, rel, column);
+    return !rel->overlaps || rel_distinct_emit(matcher, rel, row_find(&builder->row, rel->name));
 }
 
 static bool

@@ -246,6 +246,39 @@ item_find(const struct projection *projection, const struct ast *ast)
     return SLOT_NONE;
 }
 
+static bool
+items_have(const struct ast *ast, const struct ast *call)
+{
+    if (ast_equal(ast, call))
+        return true;
+    for (uint32_t i = 0; i < ast_child_count(ast); i++) {
+        const struct ast *child = ast_child(ast, i);
+        if (child && items_have(child, call))
+            return true;
+    }
+    return false;
+}
+
+/* Aggregates of a key must be among those of the items. */
+static bool
+key_aggregates_check(const struct projection *projection, const struct ast *key)
+{
+    if (ast_is_aggregate(key)) {
+        for (uint32_t i = 0; i < projection->item_count; i++) {
+            if (items_have(projection->items[i].value, key))
+                return true;
+        }
+        return planner_fail(
+            projection->builder->planner, key, ERR(SYNTAX), "An aggregating function in ORDER BY must also be projected");
+    }
+    for (uint32_t i = 0; i < ast_child_count(key); i++) {
+        const struct ast *child = ast_child(key, i);
+        if (child && !key_aggregates_check(projection, child))
+            return false;
+    }
+    return true;
+}
+
 /* ORDER BY keys: check, and decide which are items. */
 static bool
 keys_collect(struct projection *projection)
@@ -269,6 +302,8 @@ keys_collect(struct projection *projection)
         if (item_find(projection, written) != SLOT_NONE)
             continue;
         projection->keys[i] = alias_replaced(projection, written);
+        if (!planner->err && !key_aggregates_check(projection, projection->keys[i]))
+            return false;
         if (planner->err || !expression_check(builder, NULL, projection->keys[i], CHECK_VALUE, projection->has_aggregate))
             return false;
     }

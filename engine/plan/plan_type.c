@@ -145,6 +145,9 @@ function_result_type(const struct builder *builder, const struct local *locals, 
         return type_list_of(type_make(TYPE_BIT_NODE));
     if (text_equal_fold(ast->text, TEXT("relationships")))
         return type_list_of(type_make(TYPE_BIT_REL));
+    bool is_end = text_equal_fold(ast->text, TEXT("startNode")) || text_equal_fold(ast->text, TEXT("endNode"));
+    if (is_end && first.mask == TYPE_BIT_REL)
+        return type_make(TYPE_BIT_NODE);
     if (text_equal_fold(ast->text, TEXT("range")))
         return type_list_of(type_make(TYPE_BIT_INTEGER));
     if (text_equal_fold(ast->text, TEXT("labels")) || text_equal_fold(ast->text, TEXT("keys")) ||
@@ -358,7 +361,8 @@ static bool
 check_type(struct check *check, const struct local *locals, const struct ast *ast, uint32_t allowed, const char *expected)
 {
     struct static_type type = type_of(check->builder, locals, ast);
-    if (type.mask & (allowed | TYPE_BIT_NULL))
+    /* Nothing at all: an item of an empty list, which is never looked at. */
+    if (type.mask == 0 || (type.mask & (allowed | TYPE_BIT_NULL)))
         return true;
     char name[160];
     return planner_fail(

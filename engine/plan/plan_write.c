@@ -759,6 +759,13 @@ merge_plan(struct builder *builder, const struct ast *clause)
         return false;
     if (!builder_close(builder) || !on_create_rewrite(&list, on_create, items))
         return false;
+    /* SET r = a, with `a` bound: hydrated before, for both branches. */
+    for (uint32_t i = 0; i < on_create_count; i++)
+        item_value_want(builder, items[i]);
+    for (uint32_t i = 0; i < on_match_count; i++)
+        item_value_want(builder, on_match->items[i]);
+    if (!builder_hydrate(builder))
+        return false;
     uint32_t left_count = builder->row.count;
     for (uint32_t i = 0; i < list.count; i++) {
         if (list.made[i].bound)

@@ -113,7 +113,7 @@ struct builder {
     const struct op *op;
     struct open_traversal *open; /* NULL: the row is on the home shard */
     bool batched;                /* everything so far may stand under a batched APPLY (plan.h, rule 8) */
-    bool has_written;            /* since the last barrier nothing fetched before may be used */
+    bool needs_home;             /* while preparing: something may be null that a step would drop */
     /* The clauses of this branch and the one being planned: what is used from here on. */
     struct ast *const *clauses;
     uint32_t clause_count, clause_index;
