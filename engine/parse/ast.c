@@ -31,8 +31,10 @@ slot_name(enum ast_kind kind, uint32_t slot)
 }
 
 static const char *const flag_names[] = {
-    "distinct", "star",          "optional", "detach",  "union-all", "descending",    "shortest",     "all-shortest", "left", "right",
-    "aliased",  "no-parentheses", "explain", "profile", "if-exists", "if-not-exists", "relationship", "with-headers", "negated",
+    "distinct",      "star",           "optional",     "detach",  "union-all",
+    "descending",    "shortest",       "all-shortest", "left",    "right",
+    "aliased",       "no-parentheses", "explain",      "profile", "if-exists",
+    "if-not-exists", "relationship",   "with-headers", "negated",
 };
 
 /* A string that grows in the arena; `failed` once there is no memory. */

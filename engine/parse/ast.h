@@ -57,9 +57,9 @@ enum ast_flag {
 enum { AST_SLOT_COUNT = 5 };
 
 struct ast {
-    uint16_t kind;  /* enum ast_kind */
-    uint16_t depth; /* of the tree below, 1 for a leaf */
-    uint32_t flags; /* enum ast_flag */
+    uint16_t kind;        /* enum ast_kind */
+    uint16_t depth;       /* of the tree below, 1 for a leaf */
+    uint32_t flags;       /* enum ast_flag */
     uint32_t offset, end; /* bytes of the query text: [offset, end) */
     struct text text;
     union {

@@ -64,12 +64,14 @@ static bool
 point_is_name(uint32_t point, bool first)
 {
     if (point < 128)
-        return byte_is_letter((unsigned char)point) || (!first && byte_is_digit((unsigned char)point));
-    uint32_t letters = 1u << UTF8PROC_CATEGORY_LU | 1u << UTF8PROC_CATEGORY_LL | 1u << UTF8PROC_CATEGORY_LT |
-                       1u << UTF8PROC_CATEGORY_LM | 1u << UTF8PROC_CATEGORY_LO | 1u << UTF8PROC_CATEGORY_NL |
+        return byte_is_letter((unsigned char)point) ||
+               (!first && byte_is_digit((unsigned char)point));
+    uint32_t letters = 1u << UTF8PROC_CATEGORY_LU | 1u << UTF8PROC_CATEGORY_LL |
+                       1u << UTF8PROC_CATEGORY_LT | 1u << UTF8PROC_CATEGORY_LM |
+                       1u << UTF8PROC_CATEGORY_LO | 1u << UTF8PROC_CATEGORY_NL |
                        1u << UTF8PROC_CATEGORY_PC;
-    uint32_t parts = letters | 1u << UTF8PROC_CATEGORY_MN | 1u << UTF8PROC_CATEGORY_MC | 1u << UTF8PROC_CATEGORY_ND |
-                     1u << UTF8PROC_CATEGORY_SC;
+    uint32_t parts = letters | 1u << UTF8PROC_CATEGORY_MN | 1u << UTF8PROC_CATEGORY_MC |
+                     1u << UTF8PROC_CATEGORY_ND | 1u << UTF8PROC_CATEGORY_SC;
     uint32_t category = 1u << utf8proc_category((utf8proc_int32_t)point);
     return (category & (first ? letters : parts)) != 0;
 }
@@ -77,9 +79,10 @@ point_is_name(uint32_t point, bool first)
 static bool
 point_is_space(uint32_t point)
 {
-    return point == ' ' || (point >= '\t' && point <= '\r') || (point >= 0x1c && point <= 0x1f) || point == 0xa0 ||
-           point == 0x1680 || point == 0x180e || (point >= 0x2000 && point <= 0x200a) || point == 0x2028 ||
-           point == 0x2029 || point == 0x202f || point == 0x205f || point == 0x3000 || point == 0xfeff;
+    return point == ' ' || (point >= '\t' && point <= '\r') || (point >= 0x1c && point <= 0x1f) ||
+           point == 0xa0 || point == 0x1680 || point == 0x180e ||
+           (point >= 0x2000 && point <= 0x200a) || point == 0x2028 || point == 0x2029 ||
+           point == 0x202f || point == 0x205f || point == 0x3000 || point == 0xfeff;
 }
 
 /* The ASCII symbol a Unicode dash or arrow head stands for; 0 for none. */
@@ -123,7 +126,8 @@ lexer_token(const struct lexer *lexer, uint8_t kind, uint32_t offset)
 static struct token
 lexer_invalid(const struct lexer *lexer, uint32_t offset, const char *problem)
 {
-    return (struct token){.kind = LEX_INVALID, .offset = offset, .end = lexer->position, .problem = problem};
+    return (struct token){
+        .kind = LEX_INVALID, .offset = offset, .end = lexer->position, .problem = problem};
 }
 
 struct token
@@ -167,7 +171,8 @@ lexer_skip_space(struct lexer *lexer)
     for (;;) {
         unsigned char byte = lexer_byte(lexer, 0);
         if (byte == '/' && lexer_byte(lexer, 1) == '/') {
-            while (lexer->position < lexer->query.size && lexer_byte(lexer, 0) != '\n' && lexer_byte(lexer, 0) != '\r')
+            while (lexer->position < lexer->query.size && lexer_byte(lexer, 0) != '\n' &&
+                   lexer_byte(lexer, 0) != '\r')
                 lexer->position++;
             continue;
         }
@@ -287,7 +292,8 @@ lexer_quoted_name(struct lexer *lexer, uint32_t offset, uint8_t kind)
         }
         bool is_empty = lexer->position == first;
         lexer->position++;
-        return is_empty ? lexer_invalid(lexer, offset, "a name must not be empty") : lexer_token(lexer, kind, offset);
+        return is_empty ? lexer_invalid(lexer, offset, "a name must not be empty")
+                        : lexer_token(lexer, kind, offset);
     }
     return lexer_invalid(lexer, offset, "the name has no closing backquote");
 }
@@ -316,9 +322,9 @@ lexer_symbol(struct lexer *lexer)
         char text[3];
         uint8_t kind;
     } pairs[] = {
-        {"..", LEX_DOT_DOT},     {"<=", LEX_LESS_EQUAL}, {">=", LEX_GREATER_EQUAL},
-        {"<>", LEX_NOT_EQUAL},   {"!=", LEX_NOT_EQUAL},  {"=~", LEX_MATCHES},
-        {"+=", LEX_PLUS_EQUAL},  {"||", LEX_BAR_BAR},    {"::", LEX_COLON_COLON},
+        {"..", LEX_DOT_DOT},    {"<=", LEX_LESS_EQUAL}, {">=", LEX_GREATER_EQUAL},
+        {"<>", LEX_NOT_EQUAL},  {"!=", LEX_NOT_EQUAL},  {"=~", LEX_MATCHES},
+        {"+=", LEX_PLUS_EQUAL}, {"||", LEX_BAR_BAR},    {"::", LEX_COLON_COLON},
     };
     uint32_t offset = lexer->position;
     unsigned char first = lexer_byte(lexer, 0), second = lexer_byte(lexer, 1);
@@ -357,7 +363,8 @@ decoder_hex(struct decoder *decoder, uint32_t digit_count, uint32_t *out)
         unsigned char byte = (unsigned char)decoder->from[i];
         if (!byte_is_digit_of(byte, 16))
             return false;
-        value = value * 16 + (byte_is_digit(byte) ? (uint32_t)byte - '0' : (uint32_t)(byte | 0x20) - 'a' + 10);
+        value = value * 16 +
+                (byte_is_digit(byte) ? (uint32_t)byte - '0' : (uint32_t)(byte | 0x20) - 'a' + 10);
     }
     decoder->from += digit_count;
     *out = value;
@@ -395,7 +402,8 @@ decoder_escape(struct decoder *decoder)
     if (escaped == 'u' || escaped == 'U') {
         if (decoder_unicode(decoder, escaped == 'u' ? 4 : 8))
             return NULL;
-        return "this is not a Unicode character: \\uXXXX takes four hexadecimal digits, \\UXXXXXXXX eight";
+        return "this is not a Unicode character: \\uXXXX takes four hexadecimal digits, "
+               "\\UXXXXXXXX eight";
     }
     const char *found = escaped ? strchr(from, escaped) : NULL;
     if (!found)
@@ -405,7 +413,12 @@ decoder_escape(struct decoder *decoder)
 }
 
 const char *
-token_decode(struct arena *arena, struct text query, struct token token, struct text *out, uint32_t *problem_offset)
+token_decode(
+    struct arena *arena,
+    struct text query,
+    struct token token,
+    struct text *out,
+    uint32_t *problem_offset)
 {
     assert(token.end <= query.size && token.offset < token.end);
     struct decoder decoder = {.from = query.data + token.offset, .end = query.data + token.end};

@@ -43,7 +43,11 @@ struct token lexer_next(struct lexer *lexer);
 /* The characters of a LEX_STRING, LEX_QUOTED_NAME or LEX_PARAMETER token, decoded into the arena.
  * Returns NULL, or what is wrong at *problem_offset. out->data is NULL when there is no memory. */
 const char *token_decode(
-    struct arena *arena, struct text query, struct token token, struct text *out, uint32_t *problem_offset);
+    struct arena *arena,
+    struct text query,
+    struct token token,
+    struct text *out,
+    uint32_t *problem_offset);
 
 /* Where the first byte is that is not UTF-8, or query.size. */
 size_t text_utf8_invalid_offset(struct text text);

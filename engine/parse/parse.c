@@ -24,12 +24,14 @@
 #include "engine/parse/parser.h"
 
 enum {
-    AST_DEPTH_MAX = 2 * QUERY_NESTING_MAX, /* a list, a map entry and so on are levels of their own */
-    LINE_SHOWN_MAX = 160,                  /* bytes of a query line an error shows on either side */
+    AST_DEPTH_MAX = 2 *
+                    QUERY_NESTING_MAX, /* a list, a map entry and so on are levels of their own */
+    LINE_SHOWN_MAX = 160,              /* bytes of a query line an error shows on either side */
 };
 
 static err_t statement_parse(struct parser *parser, struct ast **out);
-static struct text line_around(struct text query, uint32_t offset, uint32_t *caret, const char **cut);
+static struct text
+line_around(struct text query, uint32_t offset, uint32_t *caret, const char **cut);
 
 err_t
 parse(struct arena *arena, struct text query, struct ast **out, struct failure *failure)
@@ -40,7 +42,8 @@ parse(struct arena *arena, struct text query, struct ast **out, struct failure *
     if (query.size > QUERY_TEXT_SIZE_MAX) {
         failure->err = ERR(LIMIT);
         failure->message = arena_printf(
-            arena, "The query has %zu bytes; at most %d are allowed.", query.size, QUERY_TEXT_SIZE_MAX);
+            arena, "The query has %zu bytes; at most %d are allowed.", query.size,
+            QUERY_TEXT_SIZE_MAX);
         return failure->err;
     }
     size_t invalid = text_utf8_invalid_offset(query);
@@ -48,7 +51,8 @@ parse(struct arena *arena, struct text query, struct ast **out, struct failure *
         return parse_failure(
             arena, (struct text){query.data, invalid}, (uint32_t)invalid, ERR(SYNTAX),
             TEXT("The query is not valid UTF-8 after this point."), failure);
-    struct parser parser = {.arena = arena, .query = query, .lexer = {.query = query}, .failure = failure};
+    struct parser parser = {
+        .arena = arena, .query = query, .lexer = {.query = query}, .failure = failure};
     parser_advance(&parser);
     return statement_parse(&parser, out);
 }
@@ -96,7 +100,9 @@ parser_fail(struct parser *parser, uint32_t offset, err_t err, const char *forma
     va_start(arguments, format);
     int size = vsnprintf(message, sizeof(message), format, arguments);
     va_end(arguments);
-    size_t shown = size < 0 ? 0 : (size_t)size < sizeof(message) ? (size_t)size : sizeof(message) - 1;
+    size_t shown = size < 0                         ? 0
+                   : (size_t)size < sizeof(message) ? (size_t)size
+                                                    : sizeof(message) - 1;
     /* A name cut in its middle must not leave half a character. */
     shown = text_utf8_invalid_offset((struct text){message, shown});
     parser->err = parse_failure(
@@ -109,8 +115,8 @@ parser_no_memory(struct parser *parser)
 {
     if (!parser->err) {
         parser->err = ERR(MEMORY_QUERY);
-        *parser->failure =
-            (struct failure){.err = parser->err, .message = text_of(err_text(ERR_MEMORY_QUERY)), .offset = -1};
+        *parser->failure = (struct failure){
+            .err = parser->err, .message = text_of(err_text(ERR_MEMORY_QUERY)), .offset = -1};
     }
     return NULL;
 }
@@ -121,19 +127,28 @@ parser_unexpected(struct parser *parser, const char *expected)
     struct token token = parser->token;
     if (token.kind == LEX_INVALID)
         return parser_fail(
-            parser, token.offset, ERR(SYNTAX), "Invalid input '%.*s': %s", (int)(token.end - token.offset > 40 ? 40 : token.end - token.offset),
+            parser, token.offset, ERR(SYNTAX), "Invalid input '%.*s': %s",
+            (int)(token.end - token.offset > 40 ? 40 : token.end - token.offset),
             parser->query.data + token.offset, token.problem);
     if (token.kind == LEX_END)
         return parser_fail(
-            parser, token.offset, ERR(SYNTAX), "Invalid input: the query ended where %s was expected", expected);
+            parser, token.offset, ERR(SYNTAX),
+            "Invalid input: the query ended where %s was expected", expected);
     uint32_t size = token.end - token.offset;
     return parser_fail(
-        parser, token.offset, ERR(SYNTAX), "Invalid input '%.*s%s': expected %s", (int)(size > 60 ? 60 : size),
-        parser->query.data + token.offset, size > 60 ? "..." : "", expected);
+        parser, token.offset, ERR(SYNTAX), "Invalid input '%.*s%s': expected %s",
+        (int)(size > 60 ? 60 : size), parser->query.data + token.offset, size > 60 ? "..." : "",
+        expected);
 }
 
 err_t
-parse_failure(struct arena *arena, struct text query, uint32_t offset, err_t err, struct text message, struct failure *failure)
+parse_failure(
+    struct arena *arena,
+    struct text query,
+    uint32_t offset,
+    err_t err,
+    struct text message,
+    struct failure *failure)
 {
     assert(offset <= query.size && err);
     uint32_t line = 1, column = 1, caret;
@@ -155,8 +170,8 @@ parse_failure(struct arena *arena, struct text query, uint32_t offset, err_t err
     }
     spaces[space_count] = '\0';
     struct text full = arena_printf(
-        arena, "%.*s (line %u, column %u (offset: %u))\n\"%s%.*s\"\n %s%s^", TEXT_ARGS(message), line, column, offset,
-        cut, TEXT_ARGS(shown), *cut ? "   " : "", spaces);
+        arena, "%.*s (line %u, column %u (offset: %u))\n\"%s%.*s\"\n %s%s^", TEXT_ARGS(message),
+        line, column, offset, cut, TEXT_ARGS(shown), *cut ? "   " : "", spaces);
     *failure = (struct failure){
         .err = err,
         .message = full.data ? full : text_of(err_text(err_code(err))),
@@ -200,8 +215,8 @@ parser_enter(struct parser *parser)
         return false;
     if (parser->nesting >= QUERY_NESTING_MAX) {
         parser_fail(
-            parser, parser->token.offset, ERR(LIMIT), "The query is nested too deeply: more than %d levels",
-            QUERY_NESTING_MAX);
+            parser, parser->token.offset, ERR(LIMIT),
+            "The query is nested too deeply: more than %d levels", QUERY_NESTING_MAX);
         return false;
     }
     parser->nesting++;
@@ -333,7 +348,8 @@ ast_finish(struct parser *parser, struct ast *node)
         return NULL;
     uint32_t depth = 0;
     for (uint32_t i = 0; i < AST_SLOT_COUNT + node->item_count; i++) {
-        const struct ast *child = i < AST_SLOT_COUNT ? node->slot[i] : node->items[i - AST_SLOT_COUNT];
+        const struct ast *child = i < AST_SLOT_COUNT ? node->slot[i]
+                                                     : node->items[i - AST_SLOT_COUNT];
         if (!child)
             continue;
         depth = child->depth > depth ? child->depth : depth;
@@ -341,7 +357,8 @@ ast_finish(struct parser *parser, struct ast *node)
     }
     if (depth >= AST_DEPTH_MAX)
         return parser_fail(
-            parser, node->offset, ERR(LIMIT), "The query is nested too deeply: more than %d levels", AST_DEPTH_MAX);
+            parser, node->offset, ERR(LIMIT), "The query is nested too deeply: more than %d levels",
+            AST_DEPTH_MAX);
     node->depth = (uint16_t)(depth + 1);
     node->end = parser->previous_end;
     assert(node->end >= node->offset);
@@ -414,9 +431,9 @@ bool
 parser_is_variable(const struct parser *parser)
 {
     static const char *const reserved[] = {
-        "MATCH", "RETURN", "WHERE", "WITH", "UNWIND", "CREATE", "MERGE", "DELETE", "DETACH", "REMOVE", "UNION",
-        "AND",   "OR",     "XOR",   "NOT",  "IN",     "IS",     "THEN",  "ELSE",   "WHEN",   "CASE",   "AS",
-        "TRUE",  "FALSE",  "NULL",  "DISTINCT",
+        "MATCH",  "RETURN", "WHERE", "WITH", "UNWIND", "CREATE", "MERGE", "DELETE",   "DETACH",
+        "REMOVE", "UNION",  "AND",   "OR",   "XOR",    "NOT",    "IN",    "IS",       "THEN",
+        "ELSE",   "WHEN",   "CASE",  "AS",   "TRUE",   "FALSE",  "NULL",  "DISTINCT",
     };
     if (parser->token.kind == LEX_QUOTED_NAME)
         return true;
@@ -445,7 +462,8 @@ parse_dotted_name(struct parser *parser, enum ast_kind kind, const char *what)
         struct ast *part = parse_name(parser, kind, what);
         if (!part)
             return NULL;
-        node->text = arena_printf(parser->arena, "%.*s.%.*s", TEXT_ARGS(node->text), TEXT_ARGS(part->text));
+        node->text = arena_printf(
+            parser->arena, "%.*s.%.*s", TEXT_ARGS(node->text), TEXT_ARGS(part->text));
         if (!node->text.data)
             return parser_no_memory(parser);
         node->end = part->end;

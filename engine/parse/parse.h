@@ -21,7 +21,12 @@ err_t parse(struct arena *arena, struct text query, struct ast **out, struct fai
  *             ^
  *
  * The binder uses it too. Returns `err`. `offset` may be query.size (end of input). */
-err_t parse_failure(struct arena *arena, struct text query, uint32_t offset, err_t err,
-                    struct text message, struct failure *failure);
+err_t parse_failure(
+    struct arena *arena,
+    struct text query,
+    uint32_t offset,
+    err_t err,
+    struct text message,
+    struct failure *failure);
 
 #endif

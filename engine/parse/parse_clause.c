@@ -4,36 +4,27 @@
 
 typedef struct ast *clause_parse_fn(struct parser *parser);
 
-static clause_parse_fn parse_match, parse_unwind, parse_with, parse_create, parse_merge, parse_set, parse_remove,
-    parse_delete, parse_foreach, parse_call, parse_load_csv, parse_use;
+static clause_parse_fn parse_match, parse_unwind, parse_with, parse_create, parse_merge, parse_set,
+    parse_remove, parse_delete, parse_foreach, parse_call, parse_load_csv, parse_use;
 
 /* In the order they are tried: of two that begin alike the longer one first. */
 static const struct {
     const char *keywords;
     clause_parse_fn *parse;
 } clauses[] = {
-    {"MATCH", parse_match},
-    {"OPTIONAL MATCH", parse_match},
-    {"OPTIONAL CALL", parse_call},
-    {"WHERE", NULL},
-    {"RETURN", parse_return},
-    {"WITH", parse_with},
-    {"UNWIND", parse_unwind},
-    {"CREATE", parse_create},
-    {"MERGE", parse_merge},
-    {"SET", parse_set},
-    {"REMOVE", parse_remove},
-    {"DELETE", parse_delete},
-    {"DETACH DELETE", parse_delete},
-    {"NODETACH DELETE", parse_delete},
-    {"FOREACH", parse_foreach},
-    {"CALL", parse_call},
-    {"LOAD CSV", parse_load_csv},
-    {"USE", parse_use},
+    {"MATCH", parse_match},          {"OPTIONAL MATCH", parse_match},
+    {"OPTIONAL CALL", parse_call},   {"WHERE", NULL},
+    {"RETURN", parse_return},        {"WITH", parse_with},
+    {"UNWIND", parse_unwind},        {"CREATE", parse_create},
+    {"MERGE", parse_merge},          {"SET", parse_set},
+    {"REMOVE", parse_remove},        {"DELETE", parse_delete},
+    {"DETACH DELETE", parse_delete}, {"NODETACH DELETE", parse_delete},
+    {"FOREACH", parse_foreach},      {"CALL", parse_call},
+    {"LOAD CSV", parse_load_csv},    {"USE", parse_use},
 };
 
-static const char clause_expected[] =
-    "MATCH, OPTIONAL MATCH, UNWIND, WITH, RETURN, CREATE, MERGE, SET, REMOVE, DELETE, FOREACH or CALL";
+static const char clause_expected[] = "MATCH, OPTIONAL MATCH, UNWIND, WITH, RETURN, CREATE, MERGE, "
+                                      "SET, REMOVE, DELETE, FOREACH or CALL";
 
 /* Which of `clauses` begins here; -1 for none. */
 static int
@@ -160,7 +151,8 @@ parse_hints(struct parser *parser)
         if (parser_take(parser, ':'))
             parser_advance(parser);
         if (parser_take(parser, '(')) {
-            while (parser_is(parser, LEX_NAME) || parser_is(parser, LEX_QUOTED_NAME) || parser_is(parser, ','))
+            while (parser_is(parser, LEX_NAME) || parser_is(parser, LEX_QUOTED_NAME) ||
+                   parser_is(parser, ','))
                 parser_advance(parser);
             parser_expect(parser, ')', "')'");
         }
@@ -176,7 +168,8 @@ parse_match(struct parser *parser)
         return NULL;
     if (parser_take_keywords(parser, "OPTIONAL"))
         node->flags |= AST_FLAG_OPTIONAL;
-    if (!parser_expect_keyword(parser, "MATCH") || !parse_path_list(parser, node) || !parse_hints(parser))
+    if (!parser_expect_keyword(parser, "MATCH") || !parse_path_list(parser, node) ||
+        !parse_hints(parser))
         return NULL;
     if (parser_is_keyword(parser, "WHERE"))
         node->match.where = parse_where(parser);
@@ -216,7 +209,8 @@ parse_column(struct parser *parser)
     } else if (node->column.value->kind == AST_VARIABLE) {
         node->text = node->column.value->text;
     } else {
-        node->text = (struct text){parser->query.data + node->offset, parser->previous_end - node->offset};
+        node->text = (struct text){
+            parser->query.data + node->offset, parser->previous_end - node->offset};
     }
     return ast_finish(parser, node);
 }
@@ -272,7 +266,8 @@ parse_order(struct parser *parser)
 
 /* ORDER BY, SKIP and LIMIT, each optional. */
 static bool
-parse_order_skip_limit(struct parser *parser, struct ast **order, struct ast **skip, struct ast **limit)
+parse_order_skip_limit(
+    struct parser *parser, struct ast **order, struct ast **skip, struct ast **limit)
 {
     if (parser_is_keywords(parser, "ORDER BY"))
         *order = parse_order(parser);
@@ -567,7 +562,8 @@ parse_call_subquery(struct parser *parser, struct ast *node)
     node->call_subquery.query = parse_subquery(parser);
     if (node->call_subquery.query && parser_is_keyword(parser, "IN"))
         return parser_fail(
-            parser, parser->token.offset, ERR(UNSUPPORTED), "CALL { ... } IN TRANSACTIONS is not supported");
+            parser, parser->token.offset, ERR(UNSUPPORTED),
+            "CALL { ... } IN TRANSACTIONS is not supported");
     return ast_finish(parser, node);
 }
 

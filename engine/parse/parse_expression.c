@@ -159,10 +159,11 @@ static bool
 parse_type(struct parser *parser)
 {
     static const char *const words[] = {
-        "BOOL",  "BOOLEAN", "VARCHAR",  "STRING",    "INT",      "INTEGER", "SIGNED", "FLOAT", "DATE",
-        "LOCAL", "ZONED",   "TIME",     "DATETIME",  "TIMESTAMP", "WITH",   "WITHOUT", "ZONE", "TIMEZONE",
-        "DURATION", "POINT", "NODE",    "VERTEX",    "RELATIONSHIP", "EDGE", "MAP",   "LIST",  "ARRAY",
-        "PATH",  "PATHS",   "ANY",      "VALUE",     "PROPERTY", "NULL",    "NOTHING",
+        "BOOL",   "BOOLEAN",      "VARCHAR", "STRING",   "INT",      "INTEGER",  "SIGNED",
+        "FLOAT",  "DATE",         "LOCAL",   "ZONED",    "TIME",     "DATETIME", "TIMESTAMP",
+        "WITH",   "WITHOUT",      "ZONE",    "TIMEZONE", "DURATION", "POINT",    "NODE",
+        "VERTEX", "RELATIONSHIP", "EDGE",    "MAP",      "LIST",     "ARRAY",    "PATH",
+        "PATHS",  "ANY",          "VALUE",   "PROPERTY", "NULL",     "NOTHING",
     };
     if (!parser_enter(parser))
         return false;
@@ -209,7 +210,8 @@ parse_is(struct parser *parser, struct ast *operand)
         return ast_finish(parser, node);
     }
     if (parser_is_keyword(parser, "NORMALIZED"))
-        return parser_fail(parser, parser->token.offset, ERR(UNSUPPORTED), "IS NORMALIZED is not supported");
+        return parser_fail(
+            parser, parser->token.offset, ERR(UNSUPPORTED), "IS NORMALIZED is not supported");
     return parser_unexpected(parser, "NULL, NOT NULL or '::'");
 }
 
@@ -255,8 +257,9 @@ arithmetic_kind(const struct parser *parser, uint32_t level)
         uint8_t level;
         enum ast_kind kind;
     } operators[] = {
-        {'+', 0, AST_ADD},    {'-', 0, AST_SUBTRACT}, {LEX_BAR_BAR, 0, AST_CONCATENATE}, {'*', 1, AST_MULTIPLY},
-        {'/', 1, AST_DIVIDE}, {'%', 1, AST_MODULO},   {'^', 2, AST_POWER},
+        {'+', 0, AST_ADD},      {'-', 0, AST_SUBTRACT}, {LEX_BAR_BAR, 0, AST_CONCATENATE},
+        {'*', 1, AST_MULTIPLY}, {'/', 1, AST_DIVIDE},   {'%', 1, AST_MODULO},
+        {'^', 2, AST_POWER},
     };
     /* The dashes of Unicode belong to patterns. */
     if (parser->token.kind == '-' && parser->token.end - parser->token.offset > 1)
@@ -331,7 +334,8 @@ parse_integer_signed(struct parser *parser, uint32_t offset, bool is_negative)
     }
     uint64_t max = (uint64_t)INT64_MAX + (is_negative ? 1 : 0);
     if (value > max)
-        return parser_fail(parser, offset, ERR(SYNTAX), "The integer is too large: it must fit into 64 bits");
+        return parser_fail(
+            parser, offset, ERR(SYNTAX), "The integer is too large: it must fit into 64 bits");
     struct ast *node = ast_new(parser, AST_INTEGER, offset);
     if (!node)
         return NULL;
@@ -356,7 +360,8 @@ parse_float(struct parser *parser, uint32_t offset, bool is_negative)
         return parser_fail(parser, token.offset, ERR(SYNTAX), "The number has too many digits");
     double value = strtod(digits, NULL);
     if (!isfinite(value))
-        return parser_fail(parser, token.offset, ERR(SYNTAX), "The floating point number is too large");
+        return parser_fail(
+            parser, token.offset, ERR(SYNTAX), "The floating point number is too large");
     struct ast *node = ast_new(parser, AST_FLOAT, offset);
     if (!node)
         return NULL;
@@ -454,7 +459,8 @@ parse_property_target(struct parser *parser)
     uint32_t offset = parser->token.offset;
     struct ast *node = parse_postfix(parser);
     if (node && node->kind != AST_PROPERTY && node->kind != AST_INDEX)
-        return parser_fail(parser, offset, ERR(SYNTAX), "Invalid input: expected a property, such as n.name");
+        return parser_fail(
+            parser, offset, ERR(SYNTAX), "Invalid input: expected a property, such as n.name");
     return node;
 }
 
@@ -650,7 +656,8 @@ parse_quantifier(struct parser *parser, enum ast_kind kind)
         return NULL;
     parser_advance(parser);
     parser_advance(parser);
-    if (!parse_iteration(parser, &node->quantifier.variable, &node->quantifier.list, &node->quantifier.where))
+    if (!parse_iteration(
+            parser, &node->quantifier.variable, &node->quantifier.list, &node->quantifier.where))
         return NULL;
     return parser_expect(parser, ')', "WHERE or ')'") ? ast_finish(parser, node) : NULL;
 }
@@ -784,7 +791,8 @@ parse_named_atom(struct parser *parser)
     static const struct {
         const char *name;
         enum ast_kind kind;
-    } quantifiers[] = {{"all", AST_ALL}, {"any", AST_ANY}, {"none", AST_NONE}, {"single", AST_SINGLE}},
+    } quantifiers[] =
+        {{"all", AST_ALL}, {"any", AST_ANY}, {"none", AST_NONE}, {"single", AST_SINGLE}},
       subqueries[] = {{"EXISTS", AST_EXISTS}, {"COUNT", AST_COUNT}, {"COLLECT", AST_COLLECT}};
     struct token next = parser_peek(parser, 1);
     if (parser_is_keyword(parser, "CASE"))
@@ -810,7 +818,8 @@ parse_named_atom(struct parser *parser)
             parser_is_iteration(parser, 2))
             return parser_fail(
                 parser, parser->token.offset, ERR(UNSUPPORTED),
-                "filter() and extract() are not supported; use a list comprehension: [x IN list WHERE ... | ...]");
+                "filter() and extract() are not supported; use a list comprehension: [x IN list "
+                "WHERE ... | ...]");
     }
     if (next.kind == '(' || next.kind == '.') {
         if (parser_is_function(parser))

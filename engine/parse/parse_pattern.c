@@ -114,7 +114,8 @@ parser_is_pattern(const struct parser *parser, struct token *after)
 bool
 parser_is_shortest(const struct parser *parser)
 {
-    return (parser_is_keyword(parser, "shortestPath") || parser_is_keyword(parser, "allShortestPaths")) &&
+    return (parser_is_keyword(parser, "shortestPath") ||
+            parser_is_keyword(parser, "allShortestPaths")) &&
            parser_peek(parser, 1).kind == '(';
 }
 
@@ -154,12 +155,15 @@ parse_path_elements(struct parser *parser, struct ast *path)
     if (!ast_list_add(parser, &list, parse_node(parser)))
         return false;
     while (parser_is(parser, '-') || parser_is(parser, '<')) {
-        if (!ast_list_add(parser, &list, parse_rel(parser)) || !ast_list_add(parser, &list, parse_node(parser)))
+        if (!ast_list_add(parser, &list, parse_rel(parser)) ||
+            !ast_list_add(parser, &list, parse_node(parser)))
             return false;
     }
-    if (parser_is(parser, '+') || parser_is(parser, '{') || (list.count > 1 && parser_is(parser, '*')))
+    if (parser_is(parser, '+') || parser_is(parser, '{') ||
+        (list.count > 1 && parser_is(parser, '*')))
         parser_fail(
-            parser, parser->token.offset, ERR(UNSUPPORTED), "Quantified path patterns are not supported");
+            parser, parser->token.offset, ERR(UNSUPPORTED),
+            "Quantified path patterns are not supported");
     ast_list_give(&list, path);
     return !parser->err;
 }
@@ -175,7 +179,8 @@ parse_path(struct parser *parser)
         parser_take(parser, '=');
     }
     if (parser_is_shortest(parser)) {
-        node->flags |= parser_is_keyword(parser, "shortestPath") ? AST_FLAG_SHORTEST : AST_FLAG_ALL_SHORTEST;
+        node->flags |= parser_is_keyword(parser, "shortestPath") ? AST_FLAG_SHORTEST
+                                                                 : AST_FLAG_ALL_SHORTEST;
         parser_advance(parser);
         parser_advance(parser);
         if (parse_path_elements(parser, node))

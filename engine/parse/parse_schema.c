@@ -13,16 +13,24 @@ static const struct {
     const char *keywords;
     const char *kind;
 } index_kinds[] = {
-    {"CREATE INDEX", "range"},         {"CREATE RANGE INDEX", "range"},       {"CREATE BTREE INDEX", "range"},
-    {"CREATE TEXT INDEX", "text"},     {"CREATE POINT INDEX", "point"},       {"CREATE LOOKUP INDEX", "lookup"},
+    {"CREATE INDEX", "range"},         {"CREATE RANGE INDEX", "range"},
+    {"CREATE BTREE INDEX", "range"},   {"CREATE TEXT INDEX", "text"},
+    {"CREATE POINT INDEX", "point"},   {"CREATE LOOKUP INDEX", "lookup"},
     {"CREATE VECTOR INDEX", "vector"}, {"CREATE FULLTEXT INDEX", "fulltext"},
 };
 
 /* Commands of administration: a clear "not supported" instead of a syntax error. */
 static const char *const commands[] = {
-    "CREATE DATABASE", "CREATE COMPOSITE DATABASE", "CREATE USER",  "CREATE ROLE", "CREATE ALIAS", "CREATE OR REPLACE",
-    "DROP DATABASE",   "DROP USER",   "DROP ROLE",  "DROP ALIAS",   "ALTER",       "GRANT",        "REVOKE",
-    "DENY",            "RENAME",      "START DATABASE", "STOP DATABASE", "TERMINATE", "ENABLE SERVER", "DEALLOCATE",
+    "CREATE DATABASE", "CREATE COMPOSITE DATABASE",
+    "CREATE USER",     "CREATE ROLE",
+    "CREATE ALIAS",    "CREATE OR REPLACE",
+    "DROP DATABASE",   "DROP USER",
+    "DROP ROLE",       "DROP ALIAS",
+    "ALTER",           "GRANT",
+    "REVOKE",          "DENY",
+    "RENAME",          "START DATABASE",
+    "STOP DATABASE",   "TERMINATE",
+    "ENABLE SERVER",   "DEALLOCATE",
 };
 
 static bool
@@ -49,8 +57,9 @@ bool
 parser_is_schema_command(const struct parser *parser)
 {
     return parser_is_create_index(parser) || parser_is_keywords(parser, "CREATE CONSTRAINT") ||
-           parser_is_keywords(parser, "DROP INDEX") || parser_is_keywords(parser, "DROP CONSTRAINT") ||
-           parser_is_keyword(parser, "SHOW") || parser_is_command(parser);
+           parser_is_keywords(parser, "DROP INDEX") ||
+           parser_is_keywords(parser, "DROP CONSTRAINT") || parser_is_keyword(parser, "SHOW") ||
+           parser_is_command(parser);
 }
 
 struct ast *
@@ -82,8 +91,8 @@ parse_schema_name(struct parser *parser, struct ast *node)
 {
     bool has_name = parser_is(parser, LEX_QUOTED_NAME) ||
                     (parser_is(parser, LEX_NAME) && !parser_is_keywords(parser, "IF NOT EXISTS") &&
-                     !parser_is_keywords(parser, "IF EXISTS") && !parser_is_keyword(parser, "FOR") &&
-                     !parser_is_keyword(parser, "ON"));
+                     !parser_is_keywords(parser, "IF EXISTS") &&
+                     !parser_is_keyword(parser, "FOR") && !parser_is_keyword(parser, "ON"));
     if (has_name) {
         struct ast *name = parse_name(parser, AST_VARIABLE, "a name");
         if (!name)
@@ -97,7 +106,8 @@ parse_schema_name(struct parser *parser, struct ast *node)
 
 /* (n:Label) or ()-[r:TYPE]-() into the two slots; flags of `node` say which. */
 static bool
-parse_schema_entity(struct parser *parser, struct ast *node, struct ast **variable, struct ast **label)
+parse_schema_entity(
+    struct parser *parser, struct ast *node, struct ast **variable, struct ast **label)
 {
     if (!parser_expect(parser, '(', "'('"))
         return false;
@@ -135,7 +145,9 @@ parse_schema_properties(struct parser *parser, struct ast *node)
     do {
         struct ast *target = parse_property_target(parser);
         if (target && target->kind != AST_PROPERTY)
-            parser_fail(parser, target->offset, ERR(SYNTAX), "Invalid input: expected a property, such as n.name");
+            parser_fail(
+                parser, target->offset, ERR(SYNTAX),
+                "Invalid input: expected a property, such as n.name");
         if (!ast_list_add(parser, &list, target))
             return false;
     } while (has_parenthesis && parser_take(parser, ','));
@@ -180,7 +192,8 @@ parse_create_index(struct parser *parser)
     node->create_index.kind = kind_node(parser, kind);
     if (strcmp(kind, "range") != 0)
         return parser_fail(
-            parser, node->offset, ERR(UNSUPPORTED), "Indexes of kind %s are not supported; use CREATE INDEX", kind);
+            parser, node->offset, ERR(UNSUPPORTED),
+            "Indexes of kind %s are not supported; use CREATE INDEX", kind);
     if (parser_take_keywords(parser, "ON"))
         return parse_index_old(parser, node);
     if (!parser_expect_keyword(parser, "FOR") ||
@@ -196,7 +209,8 @@ parse_create_index(struct parser *parser)
 static const char *
 parse_constraint_kind(struct parser *parser)
 {
-    if (parser_take_keywords(parser, "IS UNIQUE") || parser_take_keywords(parser, "IS NODE UNIQUE") ||
+    if (parser_take_keywords(parser, "IS UNIQUE") ||
+        parser_take_keywords(parser, "IS NODE UNIQUE") ||
         parser_take_keywords(parser, "IS RELATIONSHIP UNIQUE"))
         return "unique";
     if (parser_take_keywords(parser, "IS NODE KEY") || parser_take_keywords(parser, "IS KEY") ||
@@ -205,7 +219,9 @@ parse_constraint_kind(struct parser *parser)
     if (parser_take_keywords(parser, "IS NOT NULL"))
         return "not null";
     if (parser_is_keyword(parser, "IS")) {
-        parser_fail(parser, parser->token.offset, ERR(UNSUPPORTED), "Constraints on the type of a property are not supported");
+        parser_fail(
+            parser, parser->token.offset, ERR(UNSUPPORTED),
+            "Constraints on the type of a property are not supported");
         return NULL;
     }
     parser_unexpected(parser, "IS UNIQUE");
@@ -221,7 +237,8 @@ parse_create_constraint(struct parser *parser)
         return NULL;
     if (!parser_take_keywords(parser, "FOR") && !parser_expect_keyword(parser, "ON"))
         return NULL;
-    if (!parse_schema_entity(parser, node, &node->create_constraint.variable, &node->create_constraint.label))
+    if (!parse_schema_entity(
+            parser, node, &node->create_constraint.variable, &node->create_constraint.label))
         return NULL;
     if (!parser_take_keywords(parser, "REQUIRE") && !parser_expect_keyword(parser, "ASSERT"))
         return NULL;
@@ -240,10 +257,12 @@ static struct ast *
 parse_drop(struct parser *parser)
 {
     bool is_index = parser_is_keywords(parser, "DROP INDEX");
-    struct ast *node = ast_new(parser, is_index ? AST_DROP_INDEX : AST_DROP_CONSTRAINT, parser->token.offset);
+    struct ast *node = ast_new(
+        parser, is_index ? AST_DROP_INDEX : AST_DROP_CONSTRAINT, parser->token.offset);
     parser_advance(parser);
     parser_advance(parser);
-    struct ast *name = parse_name(parser, AST_VARIABLE, is_index ? "the name of an index" : "the name of a constraint");
+    struct ast *name = parse_name(
+        parser, AST_VARIABLE, is_index ? "the name of an index" : "the name of a constraint");
     if (!name)
         return NULL;
     node->text = name->text;
@@ -259,14 +278,30 @@ static const struct {
     const char *keywords;
     const char *what;
 } shows[] = {
-    {"INDEXES", "INDEXES"},           {"INDEX", "INDEXES"},           {"ALL INDEXES", "INDEXES"},
-    {"RANGE INDEXES", "INDEXES"},     {"CONSTRAINTS", "CONSTRAINTS"}, {"CONSTRAINT", "CONSTRAINTS"},
-    {"ALL CONSTRAINTS", "CONSTRAINTS"}, {"DATABASES", "DATABASES"},   {"DEFAULT DATABASE", "DEFAULT DATABASE"},
-    {"HOME DATABASE", "HOME DATABASE"}, {"DATABASE", "DATABASES"},    {"PROCEDURES", "PROCEDURES"},
-    {"PROCEDURE", "PROCEDURES"},      {"FUNCTIONS", "FUNCTIONS"},     {"FUNCTION", "FUNCTIONS"},
-    {"ALL FUNCTIONS", "FUNCTIONS"},   {"BUILT IN FUNCTIONS", "FUNCTIONS"}, {"TRANSACTIONS", "TRANSACTIONS"},
-    {"TRANSACTION", "TRANSACTIONS"},  {"SETTINGS", "SETTINGS"},       {"SETTING", "SETTINGS"},
-    {"USERS", "USERS"},               {"CURRENT USER", "CURRENT USER"}, {"SERVERS", "SERVERS"},
+    {"INDEXES", "INDEXES"},
+    {"INDEX", "INDEXES"},
+    {"ALL INDEXES", "INDEXES"},
+    {"RANGE INDEXES", "INDEXES"},
+    {"CONSTRAINTS", "CONSTRAINTS"},
+    {"CONSTRAINT", "CONSTRAINTS"},
+    {"ALL CONSTRAINTS", "CONSTRAINTS"},
+    {"DATABASES", "DATABASES"},
+    {"DEFAULT DATABASE", "DEFAULT DATABASE"},
+    {"HOME DATABASE", "HOME DATABASE"},
+    {"DATABASE", "DATABASES"},
+    {"PROCEDURES", "PROCEDURES"},
+    {"PROCEDURE", "PROCEDURES"},
+    {"FUNCTIONS", "FUNCTIONS"},
+    {"FUNCTION", "FUNCTIONS"},
+    {"ALL FUNCTIONS", "FUNCTIONS"},
+    {"BUILT IN FUNCTIONS", "FUNCTIONS"},
+    {"TRANSACTIONS", "TRANSACTIONS"},
+    {"TRANSACTION", "TRANSACTIONS"},
+    {"SETTINGS", "SETTINGS"},
+    {"SETTING", "SETTINGS"},
+    {"USERS", "USERS"},
+    {"CURRENT USER", "CURRENT USER"},
+    {"SERVERS", "SERVERS"},
 };
 
 static struct ast *
@@ -284,8 +319,10 @@ parse_show(struct parser *parser)
         if (parser_is(parser, LEX_NAME))
             return parser_fail(
                 parser, parser->token.offset, ERR(UNSUPPORTED), "SHOW %.*s is not supported",
-                (int)(parser->token.end - parser->token.offset), parser->query.data + parser->token.offset);
-        return parser_unexpected(parser, "INDEXES, CONSTRAINTS, DATABASES, PROCEDURES, FUNCTIONS or TRANSACTIONS");
+                (int)(parser->token.end - parser->token.offset),
+                parser->query.data + parser->token.offset);
+        return parser_unexpected(
+            parser, "INDEXES, CONSTRAINTS, DATABASES, PROCEDURES, FUNCTIONS or TRANSACTIONS");
     }
     parser_take_keywords(parser, "EXECUTABLE BY CURRENT USER");
     parser_take_keywords(parser, "EXECUTABLE");

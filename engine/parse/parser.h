@@ -14,8 +14,8 @@ struct parser {
     struct lexer lexer;
     struct token token;    /* next to be read */
     uint32_t previous_end; /* of the last token read */
-    uint32_t nesting;      /* open expressions, patterns and subqueries; QUERY_NESTING_MAX at most */
-    bool bar_ends;         /* inside [x IN xs WHERE ... | ...]: a '|' is not part of a label expression */
+    uint32_t nesting; /* open expressions, patterns and subqueries; QUERY_NESTING_MAX at most */
+    bool bar_ends; /* inside [x IN xs WHERE ... | ...]: a '|' is not part of a label expression */
     err_t err;
     struct failure *failure;
 };
@@ -74,7 +74,8 @@ struct ast *parse_dotted_name(struct parser *parser, enum ast_kind kind, const c
 struct ast *parse_query_body(struct parser *parser, uint32_t offset);
 /* The inside of EXISTS { }, COUNT { }, COLLECT { }: a query, or a pattern with WHERE. */
 struct ast *parse_subquery(struct parser *parser);
-struct ast *parse_where(struct parser *parser); /* WHERE expression; only when the keyword is there */
+struct ast *
+parse_where(struct parser *parser); /* WHERE expression; only when the keyword is there */
 struct ast *parse_return(struct parser *parser);
 struct ast *parse_yield(struct parser *parser);
 
@@ -107,7 +108,8 @@ struct ast *parse_map(struct parser *parser);
 struct ast *parse_integer(struct parser *parser);
 struct ast *parse_parameter(struct parser *parser);
 /* expression, expression, ... up to `end`, which is read. */
-bool parse_expression_list(struct parser *parser, struct ast *node, uint8_t end, const char *end_text);
+bool
+parse_expression_list(struct parser *parser, struct ast *node, uint8_t end, const char *end_text);
 /* A property access such as n.p, for SET, REMOVE and schema commands. */
 struct ast *parse_property_target(struct parser *parser);
 

@@ -3,7 +3,8 @@
  *      plan.c            entry, rows, operators, clauses, unions
  *      plan_type.c       what values can be; checks of expressions
  *      plan_expr.c       syntax tree to compiled expression, with the FETCHes it needs
- *      plan_match.c      patterns to traversals: order, predicates, steps
+ *      plan_pattern.c    patterns to a graph of nodes, relationships and conditions
+ *      plan_match.c      the graph to a traversal: order, steps
  *      plan_subquery.c   EXISTS, COUNT, COLLECT, pattern predicates, CALL { }, as APPLY
  *      plan_project.c    WITH and RETURN: aggregation, DISTINCT, ORDER BY, LIMIT
  *      plan_write.c      CREATE, MERGE, SET, REMOVE, DELETE, FOREACH
@@ -38,8 +39,12 @@ enum {
 
 err_t
 plan_query(
-    struct arena *arena, struct text query, const struct catalog *catalog, const struct plan_statistics *statistics,
-    struct plan **out, struct failure *failure)
+    struct arena *arena,
+    struct text query,
+    const struct catalog *catalog,
+    const struct plan_statistics *statistics,
+    struct plan **out,
+    struct failure *failure)
 {
     assert(arena && catalog && out && failure);
     *out = NULL;
@@ -48,11 +53,16 @@ plan_query(
         query = arena_text(arena, query);
     err_t err = query.data ? parse(arena, query, &tree, failure) : ERR(MEMORY_QUERY);
     if (err && !query.data)
-        *failure = (struct failure){.err = err, .message = text_of(err_text(ERR_MEMORY_QUERY)), .offset = -1};
+        *failure = (struct failure){
+            .err = err, .message = text_of(err_text(ERR_MEMORY_QUERY)), .offset = -1};
     if (err)
         return err;
     struct planner planner = {
-        .arena = arena, .query = query, .catalog = catalog, .statistics = statistics, .failure = failure};
+        .arena = arena,
+        .query = query,
+        .catalog = catalog,
+        .statistics = statistics,
+        .failure = failure};
     planner.plan = planner_allocate(&planner, sizeof(struct plan));
     if (!planner.plan)
         return planner.err;
@@ -95,8 +105,8 @@ planner_no_memory(struct planner *planner)
 {
     if (!planner->err) {
         planner->err = ERR(MEMORY_QUERY);
-        *planner->failure =
-            (struct failure){.err = planner->err, .message = text_of(err_text(ERR_MEMORY_QUERY)), .offset = -1};
+        *planner->failure = (struct failure){
+            .err = planner->err, .message = text_of(err_text(ERR_MEMORY_QUERY)), .offset = -1};
     }
     return false;
 }
@@ -111,11 +121,14 @@ planner_fail(struct planner *planner, const struct ast *at, err_t err, const cha
     va_start(arguments, format);
     int size = vsnprintf(message, sizeof(message), format, arguments);
     va_end(arguments);
-    size_t shown = size < 0 ? 0 : (size_t)size < sizeof(message) ? (size_t)size : sizeof(message) - 1;
+    size_t shown = size < 0                         ? 0
+                   : (size_t)size < sizeof(message) ? (size_t)size
+                                                    : sizeof(message) - 1;
     while (shown > 0 && shown == sizeof(message) - 1 && ((unsigned char)message[shown - 1] & 0x80))
         shown--;
     planner->err = parse_failure(
-        planner->arena, planner->query, at->offset, err, (struct text){message, shown}, planner->failure);
+        planner->arena, planner->query, at->offset, err, (struct text){message, shown},
+        planner->failure);
     return false;
 }
 
@@ -171,7 +184,8 @@ token_make(struct planner *planner, enum token_kind kind, struct text name)
             return TOKEN_NONE;
     }
     struct new_name *added = array_push(
-        planner, (void **)&planner->new_names, &planner->new_name_count, &planner->new_name_room, sizeof(*added));
+        planner, (void **)&planner->new_names, &planner->new_name_count, &planner->new_name_room,
+        sizeof(*added));
     if (added)
         *added = (struct new_name){(uint8_t)kind, name};
     return TOKEN_NONE;
@@ -185,7 +199,8 @@ parameter_index(struct planner *planner, struct text name)
             return i;
     }
     struct text *added = array_push(
-        planner, (void **)&planner->parameters, &planner->parameter_count, &planner->parameter_room, sizeof(*added));
+        planner, (void **)&planner->parameters, &planner->parameter_count, &planner->parameter_room,
+        sizeof(*added));
     if (!added)
         return 0;
     *added = name;
@@ -195,10 +210,15 @@ parameter_index(struct planner *planner, struct text name)
 /* --- rows --- */
 
 uint32_t
-row_add(struct planner *planner, struct row *row, struct text name, uint8_t kind, struct static_type type)
+row_add(
+    struct planner *planner,
+    struct row *row,
+    struct text name,
+    uint8_t kind,
+    struct static_type type)
 {
-    struct plan_column *column =
-        array_push(planner, (void **)&row->columns, &row->count, &row->room, sizeof(*column));
+    struct plan_column *column = array_push(
+        planner, (void **)&row->columns, &row->count, &row->room, sizeof(*column));
     if (!column)
         return SLOT_NONE;
     *column = (struct plan_column){
@@ -245,7 +265,8 @@ builder_uses(const struct builder *builder, struct text name, bool after_this)
 {
     if (builder->extra && ast_uses(builder->extra, name))
         return true;
-    for (uint32_t i = builder->clause_index + (after_this ? 1 : 0); i < builder->clause_count; i++) {
+    for (uint32_t i = builder->clause_index + (after_this ? 1 : 0); i < builder->clause_count;
+         i++) {
         if (ast_uses(builder->clauses[i], name))
             return true;
     }
@@ -266,7 +287,8 @@ builder_create(struct builder *builder, struct planner *planner, const struct bu
     builder->op = leaf;
     for (uint32_t i = 0; outer && i < outer->row.count; i++) {
         struct plan_column *added = array_push(
-            planner, (void **)&builder->row.columns, &builder->row.count, &builder->row.room, sizeof(*added));
+            planner, (void **)&builder->row.columns, &builder->row.count, &builder->row.room,
+            sizeof(*added));
         if (!added)
             return;
         *added = outer->row.columns[i];
@@ -280,8 +302,8 @@ builder_create(struct builder *builder, struct planner *planner, const struct bu
 static bool
 op_may_be_batched(enum op_kind kind)
 {
-    return kind == OP_ARGUMENT || kind == OP_TRAVERSE || kind == OP_FILTER || kind == OP_PROJECT || kind == OP_UNWIND ||
-           kind == OP_FETCH || kind == OP_HYDRATE || kind == OP_APPLY;
+    return kind == OP_ARGUMENT || kind == OP_TRAVERSE || kind == OP_FILTER || kind == OP_PROJECT ||
+           kind == OP_UNWIND || kind == OP_FETCH || kind == OP_HYDRATE || kind == OP_APPLY;
 }
 
 struct op *
@@ -295,7 +317,8 @@ builder_op(struct builder *builder, enum op_kind kind)
     if (++builder->planner->operator_count > OPERATOR_COUNT_MAX) {
         struct ast at = {.offset = 0};
         planner_fail(
-            builder->planner, &at, ERR(LIMIT), "The query has too many clauses: its plan has more than %d operators",
+            builder->planner, &at, ERR(LIMIT),
+            "The query has too many clauses: its plan has more than %d operators",
             OPERATOR_COUNT_MAX);
         return NULL;
     }
@@ -321,7 +344,8 @@ op_seal(struct builder *builder, struct op *op)
         names[i] = column->name.data ? column->name : TEXT("");
         if (column->fetch_entity != SLOT_NONE && row->columns[column->fetch_entity].name.data)
             names[i] = arena_printf(
-                builder->planner->arena, column->fetch_kind == FETCH_LABEL ? "%.*s:%.*s" : "%.*s.%.*s",
+                builder->planner->arena,
+                column->fetch_kind == FETCH_LABEL ? "%.*s:%.*s" : "%.*s.%.*s",
                 TEXT_ARGS(row->columns[column->fetch_entity].name), TEXT_ARGS(column->fetch_name));
         if (!names[i].data)
             return planner_no_memory(builder->planner);
@@ -353,8 +377,9 @@ builder_step(struct builder *builder, enum step_kind kind)
     if (!builder_open(builder))
         return NULL;
     struct open_traversal *open = builder->open;
-    struct step *step =
-        array_push(builder->planner, (void **)&open->steps, &open->step_count, &open->step_room, sizeof(*step));
+    struct step *step = array_push(
+        builder->planner, (void **)&open->steps, &open->step_count, &open->step_room,
+        sizeof(*step));
     if (!step)
         return NULL;
     step->kind = (uint8_t)kind;
@@ -374,7 +399,9 @@ traversal_make(struct builder *builder, struct traversal **out)
     builder->open = NULL;
     if (builder->row.count > TRAVERSAL_SLOT_MAX) {
         struct ast at = {.offset = 0};
-        planner_fail(planner, &at, ERR(LIMIT), "The query needs more than %d variables at once", TRAVERSAL_SLOT_MAX);
+        planner_fail(
+            planner, &at, ERR(LIMIT), "The query needs more than %d variables at once",
+            TRAVERSAL_SLOT_MAX);
         return NULL;
     }
     struct traversal *traversal = planner_allocate(planner, sizeof(*traversal));
@@ -445,8 +472,8 @@ row_renumber(struct builder *builder, const uint32_t *kept, uint32_t kept_count)
     for (uint32_t i = 0; i < kept_count; i++)
         map[kept[i]] = i;
     for (uint32_t i = 0; i < kept_count; i++) {
-        struct plan_column *added =
-            array_push(planner, (void **)&row.columns, &row.count, &row.room, sizeof(*added));
+        struct plan_column *added = array_push(
+            planner, (void **)&row.columns, &row.count, &row.room, sizeof(*added));
         if (!added)
             return false;
         *added = builder->row.columns[kept[i]];
@@ -502,8 +529,9 @@ builder_finish(struct builder *builder, uint32_t result)
     uint32_t kept_count = 0;
     for (uint32_t i = 0; kept && i < builder->row.count; i++) {
         const struct plan_column *column = &builder->row.columns[i];
-        bool of_argument = column->argument || (column->fetch_entity != SLOT_NONE &&
-                                                builder->row.columns[column->fetch_entity].argument);
+        bool of_argument = column->argument ||
+                           (column->fetch_entity != SLOT_NONE &&
+                            builder->row.columns[column->fetch_entity].argument);
         if (result != SLOT_NONE ? i == result : !of_argument && column_is_kept(builder, i))
             kept[kept_count++] = i;
     }
@@ -554,7 +582,8 @@ builder_filter(struct builder *builder, const struct expr *expr)
 }
 
 uint32_t
-builder_compute(struct builder *builder, struct text name, const struct expr *expr, struct static_type type)
+builder_compute(
+    struct builder *builder, struct text name, const struct expr *expr, struct static_type type)
 {
     struct planner *planner = builder->planner;
     if (!expr || planner->err)
@@ -568,7 +597,8 @@ builder_compute(struct builder *builder, struct text name, const struct expr *ex
         step->to_slot = slot;
         return slot;
     }
-    const struct expr **exprs = planner_allocate(planner, (builder->row.count + 1) * sizeof(*exprs));
+    const struct expr **exprs = planner_allocate(
+        planner, (builder->row.count + 1) * sizeof(*exprs));
     struct op *op = builder_op(builder, OP_PROJECT);
     if (!exprs || !op)
         return SLOT_NONE;
@@ -609,9 +639,10 @@ statement_plan(struct planner *planner, const struct ast *query)
     struct plan *plan = planner->plan;
     const struct ast *branch = query->items[0];
     enum ast_kind last = branch->items[branch->item_count - 1]->kind;
-    bool is_schema = last == AST_CREATE_INDEX || last == AST_DROP_INDEX || last == AST_CREATE_CONSTRAINT ||
-                     last == AST_DROP_CONSTRAINT;
-    bool has_result = last == AST_RETURN || last == AST_SHOW || (last == AST_CALL && branch->item_count == 1);
+    bool is_schema = last == AST_CREATE_INDEX || last == AST_DROP_INDEX ||
+                     last == AST_CREATE_CONSTRAINT || last == AST_DROP_CONSTRAINT;
+    bool has_result = last == AST_RETURN || last == AST_SHOW ||
+                      (last == AST_CALL && branch->item_count == 1);
     struct op *result = builder_op(&builder, OP_RESULT);
     if (!result || !op_seal(&builder, result))
         return false;
@@ -648,7 +679,8 @@ union_columns_match(struct builder *left, struct builder *right, const struct as
     }
     if (!is_same)
         return planner_fail(
-            planner, at, ERR(SYNTAX), "All parts of a UNION must return columns with the same names");
+            planner, at, ERR(SYNTAX),
+            "All parts of a UNION must return columns with the same names");
     if (in_order)
         return true;
     struct op *op = builder_op(right, OP_PROJECT);
@@ -666,12 +698,14 @@ union_add(struct builder *left, const struct ast *branch, bool is_root, const st
     struct builder right;
     builder_create(&right, left->planner, outer);
     right.imports = left->imports;
-    if (left->planner->err || !branch_plan(&right, branch, is_root) || !builder_close(&right) || !builder_close(left))
+    if (left->planner->err || !branch_plan(&right, branch, is_root) || !builder_close(&right) ||
+        !builder_close(left))
         return false;
     if (!union_columns_match(left, &right, branch))
         return false;
     for (uint32_t i = 0; i < left->row.count; i++)
-        left->row.columns[i].type = type_union(left->row.columns[i].type, right.row.columns[i].type);
+        left->row.columns[i].type = type_union(
+            left->row.columns[i].type, right.row.columns[i].type);
     left->rows += right.rows;
     struct op *op = builder_op(left, OP_UNION);
     if (!op)
@@ -694,10 +728,12 @@ query_plan(struct builder *builder, const struct ast *query, bool is_root)
         bool is_all = branch->flags & AST_FLAG_UNION_ALL;
         bool was_all = query->items[1]->flags & AST_FLAG_UNION_ALL;
         if (is_all != was_all)
-            return planner_fail(planner, branch, ERR(SYNTAX), "UNION and UNION ALL cannot be mixed in one query");
+            return planner_fail(
+                planner, branch, ERR(SYNTAX), "UNION and UNION ALL cannot be mixed in one query");
         if (query->items[0]->items[query->items[0]->item_count - 1]->kind != AST_RETURN ||
             branch->items[branch->item_count - 1]->kind != AST_RETURN)
-            return planner_fail(planner, branch, ERR(SYNTAX), "Every part of a UNION must end in RETURN");
+            return planner_fail(
+                planner, branch, ERR(SYNTAX), "Every part of a UNION must end in RETURN");
         if (!union_add(builder, branch, is_root, outer))
             return false;
     }
@@ -766,10 +802,13 @@ branch_plan(struct builder *builder, const struct ast *branch, bool is_root)
             builder->row.columns[k].shown = false;
         if (clause->kind == AST_RETURN && i + 1 < branch->item_count)
             return planner_fail(
-                planner, branch->items[i + 1], ERR(SYNTAX), "RETURN can only be used at the end of the query");
+                planner, branch->items[i + 1], ERR(SYNTAX),
+                "RETURN can only be used at the end of the query");
         if (is_root && i + 1 == branch->item_count && !clause_may_be_last(clause))
             return planner_fail(
-                planner, clause, ERR(SYNTAX), "Query cannot conclude with %s (must be a RETURN clause, an update clause or a CALL)",
+                planner, clause, ERR(SYNTAX),
+                "Query cannot conclude with %s (must be a RETURN clause, an update clause or a "
+                "CALL)",
                 clause->kind == AST_MATCH    ? "MATCH"
                 : clause->kind == AST_WITH   ? "WITH"
                 : clause->kind == AST_UNWIND ? "UNWIND"
@@ -788,7 +827,8 @@ unwind_plan(struct builder *builder, const struct ast *clause)
     struct text name = clause->unwind.variable->text;
     if (row_find(&builder->row, name) != SLOT_NONE)
         return planner_fail(
-            planner, clause->unwind.variable, ERR(SYNTAX), "Variable `%.*s` already declared", TEXT_ARGS(name));
+            planner, clause->unwind.variable, ERR(SYNTAX), "Variable `%.*s` already declared",
+            TEXT_ARGS(name));
     struct static_type type = type_of(builder, NULL, clause->unwind.list);
     const struct ast *list = clause->unwind.list;
     const struct expr *expr;
@@ -801,7 +841,8 @@ unwind_plan(struct builder *builder, const struct ast *clause)
     uint32_t column = row_add(planner, &builder->row, name, COLUMN_VALUE, type_item(type));
     if (column == SLOT_NONE)
         return false;
-    builder->rows *= clause->unwind.list->kind == AST_LIST ? (double)clause->unwind.list->item_count : 10;
+    builder->rows *= clause->unwind.list->kind == AST_LIST ? (double)clause->unwind.list->item_count
+                                                           : 10;
     return op_seal(builder, op);
 }
 
@@ -836,11 +877,14 @@ clause_plan(struct builder *builder, const struct ast *clause, bool is_alone)
         return show_plan(builder, clause);
     case AST_LOAD_CSV:
         return planner_fail(
-            planner, clause, ERR(UNSUPPORTED), "LOAD CSV is not supported; use quiver-import, or UNWIND a parameter");
+            planner, clause, ERR(UNSUPPORTED),
+            "LOAD CSV is not supported; use quiver-import, or UNWIND a parameter");
     case AST_USE:
-        return planner_fail(planner, clause, ERR(UNSUPPORTED), "USE is not supported: there is one database");
+        return planner_fail(
+            planner, clause, ERR(UNSUPPORTED), "USE is not supported: there is one database");
     case AST_COMMAND:
-        return planner_fail(planner, clause, ERR(UNSUPPORTED), "%.*s is not supported", TEXT_ARGS(clause->text));
+        return planner_fail(
+            planner, clause, ERR(UNSUPPORTED), "%.*s is not supported", TEXT_ARGS(clause->text));
     default:
         return schema_plan(builder, clause);
     }

@@ -80,12 +80,12 @@ struct step {
     uint32_t label;                        /* LABEL_ANY */
     uint32_t index;                        /* catalog id */
     uint32_t key;
-    uint8_t compare; /* enum compare */
-    uint32_t min, max; /* VAR_EXPAND: hops; max UINT32_MAX = unbounded */
-    const struct expr *expr;   /* over the row; see steps.def */
+    uint8_t compare;         /* enum compare */
+    uint32_t min, max;       /* VAR_EXPAND: hops; max UINT32_MAX = unbounded */
+    const struct expr *expr; /* over the row; see steps.def */
     uint32_t fetch_count;
     const struct fetch *fetches;
-    uint32_t slot_count;       /* REL_DISTINCT: the other relationship slots (single or list) */
+    uint32_t slot_count; /* REL_DISTINCT: the other relationship slots (single or list) */
     const uint32_t *slots;
     /* VAR_EXPAND: each relationship must have these properties; the expressions are over the row. */
     uint32_t property_count;
@@ -173,10 +173,10 @@ struct create_rel {
 };
 
 enum set_kind {
-    SET_PROPERTY,      /* entity.key = value (null removes) */
-    SET_REPLACE,       /* entity = map or entity */
-    SET_MERGE,         /* entity += map or entity */
-    SET_LABELS,        /* entity:labels */
+    SET_PROPERTY, /* entity.key = value (null removes) */
+    SET_REPLACE,  /* entity = map or entity */
+    SET_MERGE,    /* entity += map or entity */
+    SET_LABELS,   /* entity:labels */
     REMOVE_LABELS,
 };
 struct set_item {
@@ -189,7 +189,12 @@ struct set_item {
 };
 
 /* Schema commands and their names. */
-enum schema_action { SCHEMA_INDEX_CREATE, SCHEMA_INDEX_DROP, SCHEMA_CONSTRAINT_CREATE, SCHEMA_CONSTRAINT_DROP };
+enum schema_action {
+    SCHEMA_INDEX_CREATE,
+    SCHEMA_INDEX_DROP,
+    SCHEMA_CONSTRAINT_CREATE,
+    SCHEMA_CONSTRAINT_DROP
+};
 struct schema_command {
     uint8_t action;
     bool if_exists, if_not_exists;
@@ -233,11 +238,12 @@ struct op {
     uint32_t set_count, set_count2;
     const struct set_item *sets;  /* SET, REMOVE; MERGE: ON CREATE */
     const struct set_item *sets2; /* MERGE: ON MATCH */
-    const struct step *shortest;  /* SHORTEST_PATH: from, to, rel_slot, direction, types, min, max, properties */
+    const struct step
+        *shortest; /* SHORTEST_PATH: from, to, rel_slot, direction, types, min, max, properties */
     const struct schema_command *schema;
     const struct procedure *procedure;
     uint32_t local_count; /* locals its expressions need */
-    struct text text; /* for EXPLAIN */
+    struct text text;     /* for EXPLAIN */
 };
 
 enum query_kind { QUERY_READ, QUERY_WRITE, QUERY_READ_WRITE, QUERY_SCHEMA };
@@ -275,8 +281,13 @@ struct plan_statistics {
 
 /* Text to plan. The plan and everything it points at live in `arena` (the text is copied). On failure
  * `failure` says what and where; its message lives in `arena` too. Synchronous, touches nothing else. */
-err_t plan_query(struct arena *arena, struct text query, const struct catalog *catalog,
-                 const struct plan_statistics *statistics, struct plan **out, struct failure *failure);
+err_t plan_query(
+    struct arena *arena,
+    struct text query,
+    const struct catalog *catalog,
+    const struct plan_statistics *statistics,
+    struct plan **out,
+    struct failure *failure);
 /* True while the catalog still gives every name and index the meaning the plan was made with. */
 bool plan_is_current(const struct plan *plan, const struct catalog *catalog);
 /* The operator tree as text, one line per operator and step. */

@@ -71,14 +71,16 @@ substitution_find(const struct builder *builder, const struct ast *ast)
 }
 
 bool
-substitution_add(struct builder *builder, const struct ast *ast, uint32_t column, bool by_structure, bool head)
+substitution_add(
+    struct builder *builder, const struct ast *ast, uint32_t column, bool by_structure, bool head)
 {
     struct substitution *added = array_push(
-        builder->planner, (void **)&builder->substitutions, &builder->substitution_count, &builder->substitution_room,
-        sizeof(*added));
+        builder->planner, (void **)&builder->substitutions, &builder->substitution_count,
+        &builder->substitution_room, sizeof(*added));
     if (!added)
         return false;
-    *added = (struct substitution){.ast = ast, .column = column, .by_structure = by_structure, .head = head};
+    *added = (struct substitution){
+        .ast = ast, .column = column, .by_structure = by_structure, .head = head};
     builder->row.columns[column].shown = true;
     return true;
 }
@@ -110,7 +112,11 @@ names_local(const struct ast *ast, const struct local *locals)
 
 /* The variables a list expression adds, as far as their names matter. */
 static const struct local *
-locals_enter(const struct ast *ast, const struct local *locals, struct local *item, struct local *accumulator)
+locals_enter(
+    const struct ast *ast,
+    const struct local *locals,
+    struct local *item,
+    struct local *accumulator)
 {
     if (ast->kind == AST_LIST_COMPREHENSION || (ast->kind >= AST_ALL && ast->kind <= AST_SINGLE)) {
         item->name = ast->list_comprehension.variable->text;
@@ -133,7 +139,8 @@ subqueries_prepare(struct builder *builder, const struct local *locals, const st
         if (locals && names_local(ast, locals))
             return planner_fail(
                 planner, ast, ERR(UNSUPPORTED),
-                "A pattern or subquery that uses the variable of a list expression is not supported; use UNWIND");
+                "A pattern or subquery that uses the variable of a list expression is not "
+                "supported; use UNWIND");
         return subquery_expression_plan(builder, ast);
     }
     struct local item = {.outer = locals}, accumulator = {.outer = locals};
@@ -153,8 +160,8 @@ subqueries_prepare(struct builder *builder, const struct local *locals, const st
 static bool
 has_end_function(const struct ast *ast)
 {
-    if (ast->kind == AST_FUNCTION &&
-        (text_equal_fold(ast->text, TEXT("startNode")) || text_equal_fold(ast->text, TEXT("endNode"))))
+    if (ast->kind == AST_FUNCTION && (text_equal_fold(ast->text, TEXT("startNode")) ||
+                                      text_equal_fold(ast->text, TEXT("endNode"))))
         return true;
     for (uint32_t i = 0; i < ast_child_count(ast); i++) {
         const struct ast *child = ast_child(ast, i);
@@ -171,7 +178,9 @@ reader_subject(const struct ast *ast)
     if (ast->kind == AST_PROPERTY || ast->kind == AST_INDEX || ast->kind == AST_LABEL_TEST)
         return ast->slot[0];
     const struct function *function = ast->kind == AST_FUNCTION ? function_lookup(ast->text) : NULL;
-    return function && (function->flags & FUNCTION_READS_ENTITY) && ast->item_count > 0 ? ast->items[0] : NULL;
+    return function && (function->flags & FUNCTION_READS_ENTITY) && ast->item_count > 0
+               ? ast->items[0]
+               : NULL;
 }
 
 static bool
@@ -188,20 +197,24 @@ ends_prepare(struct builder *builder, const struct local *locals, const struct a
             return false;
     }
     const struct ast *subject = reader_subject(ast);
-    if (!subject || subject->kind == AST_VARIABLE || !has_end_function(subject) || substitution_find(builder, subject))
+    if (!subject || subject->kind == AST_VARIABLE || !has_end_function(subject) ||
+        substitution_find(builder, subject))
         return !planner->err;
     if (locals && names_local(subject, locals))
         return planner_fail(
             planner, subject, ERR(UNSUPPORTED),
-            "Reading from startNode() or endNode() of a list expression's variable is not supported; use UNWIND");
+            "Reading from startNode() or endNode() of a list expression's variable is not "
+            "supported; use UNWIND");
     struct static_type type = type_of(builder, NULL, subject);
-    uint32_t column = builder_compute(builder, (struct text){0}, expression_compile(builder, subject), type);
+    uint32_t column = builder_compute(
+        builder, (struct text){0}, expression_compile(builder, subject), type);
     return column != SLOT_NONE && substitution_add(builder, subject, column, false, false);
 }
 
 /* --- prepare: hydration --- */
 
-static void hydration_walk(struct builder *builder, const struct local *locals, const struct ast *ast);
+static void
+hydration_walk(struct builder *builder, const struct local *locals, const struct ast *ast);
 
 /* Marks the columns the entities in the value of `ast` come from. */
 static void
@@ -249,15 +262,18 @@ entity_column(const struct builder *builder, const struct local *locals, const s
 static bool
 column_is_hydrated(const struct builder *builder, uint32_t column)
 {
-    return builder->row.columns[column].hydrated || builder->row.columns[column].hydrated_slot != SLOT_NONE;
+    return builder->row.columns[column].hydrated ||
+           builder->row.columns[column].hydrated_slot != SLOT_NONE;
 }
 
 static uint32_t
-fetched_column(const struct builder *builder, uint32_t entity, enum fetch_kind kind, struct text name)
+fetched_column(
+    const struct builder *builder, uint32_t entity, enum fetch_kind kind, struct text name)
 {
     for (uint32_t i = 0; i < builder->row.count; i++) {
         const struct plan_column *column = &builder->row.columns[i];
-        if (column->fetch_entity == entity && column->fetch_kind == kind && text_equal(column->fetch_name, name))
+        if (column->fetch_entity == entity && column->fetch_kind == kind &&
+            text_equal(column->fetch_name, name))
             return i;
     }
     return SLOT_NONE;
@@ -291,7 +307,8 @@ hydration_walk_reader(struct builder *builder, const struct local *locals, const
     uint32_t column = entity_column(builder, locals, subject);
     bool is_fetched = (ast->kind == AST_PROPERTY || is_label_test) && column != SLOT_NONE;
     if (is_fetched && !(is_label_test && labels_have_any(ast->label_test.labels))) {
-        if (is_label_test || fetched_column(builder, column, FETCH_PROPERTY, ast->text) == SLOT_NONE)
+        if (is_label_test ||
+            fetched_column(builder, column, FETCH_PROPERTY, ast->text) == SLOT_NONE)
             nullable_mark(builder, column);
         return;
     }
@@ -393,10 +410,12 @@ builder_hydrate(struct builder *builder)
     bool in_traversal = builder->open != NULL;
     for (uint32_t i = 0; i < builder->row.count; i++) {
         struct plan_column *column = &builder->row.columns[i];
-        column->wanted = column->wanted && !column_is_hydrated(builder, i) && type_holds_entity(column->type);
+        column->wanted = column->wanted && !column_is_hydrated(builder, i) &&
+                         type_holds_entity(column->type);
         wanted_count += column->wanted;
         column->shown = column->shown || column->wanted;
-        if (column->wanted && (!type_is_entity(column->type) || (column->type.mask & TYPE_BIT_NULL)))
+        if (column->wanted &&
+            (!type_is_entity(column->type) || (column->type.mask & TYPE_BIT_NULL)))
             in_traversal = false;
     }
     if (wanted_count == 0)
@@ -483,7 +502,8 @@ builder_move(struct builder *builder, uint32_t entity)
 
 /* Adds one fetch to the last of `count` fetches; the arrays are small and copied. */
 static bool
-fetch_append(struct planner *planner, const struct fetch **fetches, uint32_t *count, struct fetch fetch)
+fetch_append(
+    struct planner *planner, const struct fetch **fetches, uint32_t *count, struct fetch fetch)
 {
     struct fetch *grown = planner_allocate(planner, (*count + 1) * sizeof(*grown));
     if (!grown)
@@ -496,14 +516,21 @@ fetch_append(struct planner *planner, const struct fetch **fetches, uint32_t *co
 }
 
 static uint32_t
-fetch_emit(struct builder *builder, uint32_t entity, enum fetch_kind kind, struct text name, uint32_t token)
+fetch_emit(
+    struct builder *builder,
+    uint32_t entity,
+    enum fetch_kind kind,
+    struct text name,
+    uint32_t token)
 {
     struct planner *planner = builder->planner;
     struct static_type type = type_make(
-        kind == FETCH_LABEL ? TYPE_BIT_BOOLEAN | TYPE_BIT_NULL : (uint32_t)(TYPE_MASK_PLAIN & ~TYPE_BIT_MAP));
+        kind == FETCH_LABEL ? TYPE_BIT_BOOLEAN | TYPE_BIT_NULL
+                            : (uint32_t)(TYPE_MASK_PLAIN & ~TYPE_BIT_MAP));
     if (builder->open && !builder_move(builder, entity))
         return SLOT_NONE;
-    struct fetch fetch = {.kind = (uint8_t)kind, .entity_slot = entity, .key = token, .slot = builder->row.count};
+    struct fetch fetch = {
+        .kind = (uint8_t)kind, .entity_slot = entity, .key = token, .slot = builder->row.count};
     if (builder->open) {
         struct open_traversal *open = builder->open;
         struct step *step = open->step_count ? &open->steps[open->step_count - 1] : NULL;
@@ -538,12 +565,14 @@ builder_fetch(struct builder *builder, uint32_t entity, enum fetch_kind kind, st
     uint32_t slot = fetched_column(builder, entity, kind, name);
     if (slot != SLOT_NONE)
         return slot;
-    uint32_t token = token_find(builder->planner, kind == FETCH_LABEL ? TOKEN_LABEL : TOKEN_KEY, name);
+    uint32_t token = token_find(
+        builder->planner, kind == FETCH_LABEL ? TOKEN_LABEL : TOKEN_KEY, name);
     return fetch_emit(builder, entity, kind, name, token);
 }
 
 bool
-builder_fetch_keys(struct builder *builder, uint32_t entity, const struct text *keys, uint32_t count)
+builder_fetch_keys(
+    struct builder *builder, uint32_t entity, const struct text *keys, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         if (builder_fetch(builder, entity, FETCH_PROPERTY, keys[i]) == SLOT_NONE)
@@ -559,7 +588,8 @@ struct compiler {
     bool grouped;
 };
 
-static const struct expr *compile(struct compiler *compiler, const struct local *locals, const struct ast *ast);
+static const struct expr *
+compile(struct compiler *compiler, const struct local *locals, const struct ast *ast);
 
 /* For the constructors of expr.h: NULL means no memory, unless an error is set already. */
 static const struct expr *
@@ -571,7 +601,8 @@ checked(struct compiler *compiler, const struct expr *expr)
 }
 
 static struct expr *
-compile_new(struct compiler *compiler, enum expr_kind kind, const struct ast *ast, uint32_t child_count)
+compile_new(
+    struct compiler *compiler, enum expr_kind kind, const struct ast *ast, uint32_t child_count)
 {
     struct planner *planner = compiler->builder->planner;
     if (planner->err)
@@ -588,7 +619,9 @@ compile_column(struct compiler *compiler, const struct ast *ast, uint32_t column
     struct builder *builder = compiler->builder;
     uint32_t hydrated = builder->row.columns[column].hydrated_slot;
     return checked(
-        compiler, expr_column(builder->planner->arena, ast->offset, hydrated != SLOT_NONE ? hydrated : column));
+        compiler,
+        expr_column(
+            builder->planner->arena, ast->offset, hydrated != SLOT_NONE ? hydrated : column));
 }
 
 static const struct expr *
@@ -604,15 +637,19 @@ compile_variable(struct compiler *compiler, const struct local *locals, const st
     if (compiler->grouped)
         planner_fail(
             builder->planner, ast, ERR(SYNTAX),
-            "Aggregation column contains implicit grouping expressions: `%.*s` is neither a grouping key nor inside an aggregating function",
+            "Aggregation column contains implicit grouping expressions: `%.*s` is neither a "
+            "grouping key nor inside an aggregating function",
             TEXT_ARGS(ast->text));
     else
-        planner_fail(builder->planner, ast, ERR(SYNTAX), "Variable `%.*s` not defined", TEXT_ARGS(ast->text));
+        planner_fail(
+            builder->planner, ast, ERR(SYNTAX), "Variable `%.*s` not defined",
+            TEXT_ARGS(ast->text));
     return NULL;
 }
 
 static const struct expr *
-compile_substituted(struct compiler *compiler, const struct ast *ast, const struct substitution *known)
+compile_substituted(
+    struct compiler *compiler, const struct ast *ast, const struct substitution *known)
 {
     const struct expr *column = compile_column(compiler, ast, known->column);
     if (!known->head || !column)
@@ -621,7 +658,8 @@ compile_substituted(struct compiler *compiler, const struct ast *ast, const stru
 }
 
 const struct expr *
-expression_call(struct builder *builder, const char *name, const struct expr *argument, uint32_t offset)
+expression_call(
+    struct builder *builder, const char *name, const struct expr *argument, uint32_t offset)
 {
     struct compiler compiler = {.builder = builder};
     struct ast at = {.offset = offset};
@@ -638,7 +676,11 @@ expression_call(struct builder *builder, const char *name, const struct expr *ar
 /* items[from .. to) joined by AND, OR or XOR as a balanced tree: a long chain must not become deep. */
 static const struct expr *
 compile_chain(
-    struct compiler *compiler, const struct local *locals, const struct ast *ast, uint32_t from, uint32_t to,
+    struct compiler *compiler,
+    const struct local *locals,
+    const struct ast *ast,
+    uint32_t from,
+    uint32_t to,
     enum expr_operator op)
 {
     assert(from < to);
@@ -649,38 +691,51 @@ compile_chain(
     const struct expr *right = left ? compile_chain(compiler, locals, ast, middle, to, op) : NULL;
     if (!right)
         return NULL;
-    return checked(compiler, expr_binary(compiler->builder->planner->arena, ast->offset, op, left, right));
+    return checked(
+        compiler, expr_binary(compiler->builder->planner->arena, ast->offset, op, left, right));
 }
 
 /* Whether an entity has the labels of a label expression. `entity` is a column that FETCH can look at, or
  * SLOT_NONE; then `subject` is hydrated, or a relationship. */
 static const struct expr *
 compile_labels(
-    struct compiler *compiler, const struct ast *labels, uint32_t entity, const struct expr *subject, bool is_rel)
+    struct compiler *compiler,
+    const struct ast *labels,
+    uint32_t entity,
+    const struct expr *subject,
+    bool is_rel)
 {
     struct builder *builder = compiler->builder;
     struct arena *arena = builder->planner->arena;
     if (labels->kind == AST_LABEL_AND || labels->kind == AST_LABEL_OR) {
-        const struct expr *left = compile_labels(compiler, labels->label_or.left, entity, subject, is_rel);
+        const struct expr *left = compile_labels(
+            compiler, labels->label_or.left, entity, subject, is_rel);
         const struct expr *right =
             left ? compile_labels(compiler, labels->label_or.right, entity, subject, is_rel) : NULL;
         enum expr_operator op = labels->kind == AST_LABEL_AND ? OPERATOR_AND : OPERATOR_OR;
-        return right ? checked(compiler, expr_binary(arena, labels->offset, op, left, right)) : NULL;
+        return right ? checked(compiler, expr_binary(arena, labels->offset, op, left, right))
+                     : NULL;
     }
     if (labels->kind == AST_LABEL_NOT) {
-        const struct expr *operand = compile_labels(compiler, labels->label_not.operand, entity, subject, is_rel);
-        return operand ? checked(compiler, expr_unary(arena, labels->offset, OPERATOR_NOT, operand)) : NULL;
+        const struct expr *operand = compile_labels(
+            compiler, labels->label_not.operand, entity, subject, is_rel);
+        return operand ? checked(compiler, expr_unary(arena, labels->offset, OPERATOR_NOT, operand))
+                       : NULL;
     }
     if (is_rel) {
         const struct expr *type = expression_call(builder, "type", subject, labels->offset);
         if (!type || labels->kind == AST_LABEL_ANY)
-            return type ? checked(compiler, expr_unary(arena, labels->offset, OPERATOR_IS_NOT_NULL, type)) : NULL;
+            return type ? checked(
+                              compiler,
+                              expr_unary(arena, labels->offset, OPERATOR_IS_NOT_NULL, type))
+                        : NULL;
         const struct expr *name = expr_literal(arena, labels->offset, value_string(labels->text));
         return checked(compiler, expr_binary(arena, labels->offset, OPERATOR_EQUAL, type, name));
     }
     if (entity != SLOT_NONE) {
         uint32_t slot = builder_fetch(builder, entity, FETCH_LABEL, labels->text);
-        return slot == SLOT_NONE ? NULL : checked(compiler, expr_column(arena, labels->offset, slot));
+        return slot == SLOT_NONE ? NULL
+                                 : checked(compiler, expr_column(arena, labels->offset, slot));
     }
     struct expr *test = compile_new(compiler, EXPR_LABEL_TEST, labels, 1);
     if (!test || !subject)
@@ -698,10 +753,13 @@ compile_label_test(struct compiler *compiler, const struct local *locals, const 
     bool is_rel = false;
     if (column != SLOT_NONE) {
         is_rel = !(builder->row.columns[column].type.mask & TYPE_BIT_NODE);
-        if (column_is_hydrated(builder, column) || (builder->row.columns[column].type.mask & TYPE_BIT_REL))
+        if (column_is_hydrated(builder, column) ||
+            (builder->row.columns[column].type.mask & TYPE_BIT_REL))
             column = SLOT_NONE;
     }
-    const struct expr *subject = column == SLOT_NONE ? compile(compiler, locals, ast->label_test.subject) : NULL;
+    const struct expr *subject = column == SLOT_NONE
+                                     ? compile(compiler, locals, ast->label_test.subject)
+                                     : NULL;
     if (column == SLOT_NONE && !subject)
         return NULL;
     return compile_labels(compiler, ast->label_test.labels, column, subject, is_rel);
@@ -714,15 +772,25 @@ compile_property(struct compiler *compiler, const struct local *locals, const st
     uint32_t column = entity_column(builder, locals, ast->property.subject);
     if (column != SLOT_NONE && !column_is_hydrated(builder, column)) {
         uint32_t slot = builder_fetch(builder, column, FETCH_PROPERTY, ast->text);
-        return slot == SLOT_NONE ? NULL : checked(compiler, expr_column(builder->planner->arena, ast->offset, slot));
+        return slot == SLOT_NONE
+                   ? NULL
+                   : checked(compiler, expr_column(builder->planner->arena, ast->offset, slot));
     }
     const struct expr *subject = compile(compiler, locals, ast->property.subject);
-    return subject ? checked(compiler, expr_property(builder->planner->arena, ast->offset, subject, ast->text)) : NULL;
+    return subject ? checked(
+                         compiler,
+                         expr_property(builder->planner->arena, ast->offset, subject, ast->text))
+                   : NULL;
 }
 
 /* A node whose children are the slots of the tree. */
 static const struct expr *
-compile_slots(struct compiler *compiler, const struct local *locals, const struct ast *ast, enum expr_kind kind, uint32_t count)
+compile_slots(
+    struct compiler *compiler,
+    const struct local *locals,
+    const struct ast *ast,
+    enum expr_kind kind,
+    uint32_t count)
 {
     struct expr *expr = compile_new(compiler, kind, ast, count);
     for (uint32_t i = 0; expr && i < count; i++) {
@@ -736,27 +804,41 @@ compile_slots(struct compiler *compiler, const struct local *locals, const struc
 }
 
 static const struct expr *
-compile_binary(struct compiler *compiler, const struct local *locals, const struct ast *ast, enum expr_operator op)
+compile_binary(
+    struct compiler *compiler,
+    const struct local *locals,
+    const struct ast *ast,
+    enum expr_operator op)
 {
     const struct expr *left = compile(compiler, locals, ast->binary.left);
     const struct expr *right = left ? compile(compiler, locals, ast->binary.right) : NULL;
     if (!right)
         return NULL;
-    return checked(compiler, expr_binary(compiler->builder->planner->arena, ast->offset, op, left, right));
+    return checked(
+        compiler, expr_binary(compiler->builder->planner->arena, ast->offset, op, left, right));
 }
 
 static const struct expr *
-compile_unary(struct compiler *compiler, const struct local *locals, const struct ast *ast, enum expr_operator op)
+compile_unary(
+    struct compiler *compiler,
+    const struct local *locals,
+    const struct ast *ast,
+    enum expr_operator op)
 {
     const struct expr *operand = compile(compiler, locals, ast->unary.operand);
     if (!operand)
         return NULL;
-    return checked(compiler, expr_unary(compiler->builder->planner->arena, ast->offset, op, operand));
+    return checked(
+        compiler, expr_unary(compiler->builder->planner->arena, ast->offset, op, operand));
 }
 
 /* Lists, maps and calls: children are the items. */
 static const struct expr *
-compile_items(struct compiler *compiler, const struct local *locals, const struct ast *ast, enum expr_kind kind)
+compile_items(
+    struct compiler *compiler,
+    const struct local *locals,
+    const struct ast *ast,
+    enum expr_kind kind)
 {
     struct expr *expr = compile_new(compiler, kind, ast, ast->item_count);
     struct text *keys = NULL;
@@ -787,7 +869,8 @@ compile_function(struct compiler *compiler, const struct local *locals, const st
         return compile(compiler, locals, ast->items[0]);
     if (!function || (function->flags & FUNCTION_AGGREGATE)) {
         planner_fail(
-            planner, ast, ERR(SYNTAX), "Invalid use of aggregating function %.*s(...) in this context", TEXT_ARGS(ast->text));
+            planner, ast, ERR(SYNTAX),
+            "Invalid use of aggregating function %.*s(...) in this context", TEXT_ARGS(ast->text));
         return NULL;
     }
     struct expr *call = (struct expr *)(uintptr_t)compile_items(compiler, locals, ast, EXPR_CALL);
@@ -800,7 +883,8 @@ static const struct expr *
 compile_map_projection(struct compiler *compiler, const struct local *locals, const struct ast *ast)
 {
     struct expr *expr = compile_new(compiler, EXPR_MAP_PROJECTION, ast, ast->item_count + 1);
-    struct text *keys = planner_allocate(compiler->builder->planner, ast->item_count * sizeof(*keys));
+    struct text *keys = planner_allocate(
+        compiler->builder->planner, ast->item_count * sizeof(*keys));
     if (!expr || !keys)
         return NULL;
     expr->keys = keys;
@@ -814,7 +898,8 @@ compile_map_projection(struct compiler *compiler, const struct local *locals, co
         keys[i] = item->text;
         if (item->kind == AST_PROJECT_KEY)
             continue;
-        expr->children[i + 1] = compile(compiler, locals, item->kind == AST_ENTRY ? item->entry.value : item);
+        expr->children[i + 1] = compile(
+            compiler, locals, item->kind == AST_ENTRY ? item->entry.value : item);
         if (!expr->children[i + 1])
             return NULL;
     }
@@ -833,7 +918,8 @@ compile_case(struct compiler *compiler, const struct local *locals, const struct
         return NULL;
     for (uint32_t i = 0; i < ast->item_count; i++) {
         const struct expr *when = compile(compiler, locals, ast->items[i]->when.condition);
-        const struct expr *then = when ? compile(compiler, locals, ast->items[i]->when.result) : NULL;
+        const struct expr *then = when ? compile(compiler, locals, ast->items[i]->when.result)
+                                       : NULL;
         if (!then)
             return NULL;
         expr->children[first + 2 * i] = when;
@@ -849,9 +935,11 @@ compile_case(struct compiler *compiler, const struct local *locals, const struct
 
 /* A new local inside `outer`. */
 static struct local
-local_make(struct compiler *compiler, const struct local *outer, struct text name, struct static_type type)
+local_make(
+    struct compiler *compiler, const struct local *outer, struct text name, struct static_type type)
 {
-    struct local local = {.name = name, .type = type, .outer = outer, .slot = outer ? outer->slot + 1 : 0};
+    struct local local = {
+        .name = name, .type = type, .outer = outer, .slot = outer ? outer->slot + 1 : 0};
     struct planner *planner = compiler->builder->planner;
     if (local.slot + 1 > planner->local_count)
         planner->local_count = local.slot + 1;
@@ -863,11 +951,11 @@ compile_iteration(struct compiler *compiler, const struct local *locals, const s
 {
     bool is_comprehension = ast->kind == AST_LIST_COMPREHENSION;
     const struct ast *list = ast->list_comprehension.list, *where = ast->list_comprehension.where;
-    enum expr_kind kind = is_comprehension         ? EXPR_COMPREHENSION
-                          : ast->kind == AST_ALL   ? EXPR_ALL
-                          : ast->kind == AST_ANY   ? EXPR_ANY
-                          : ast->kind == AST_NONE  ? EXPR_NONE
-                                                   : EXPR_SINGLE;
+    enum expr_kind kind = is_comprehension        ? EXPR_COMPREHENSION
+                          : ast->kind == AST_ALL  ? EXPR_ALL
+                          : ast->kind == AST_ANY  ? EXPR_ANY
+                          : ast->kind == AST_NONE ? EXPR_NONE
+                                                  : EXPR_SINGLE;
     struct expr *expr = compile_new(compiler, kind, ast, is_comprehension ? 3 : 2);
     if (!expr)
         return NULL;
@@ -893,10 +981,11 @@ compile_reduce(struct compiler *compiler, const struct local *locals, const stru
     struct expr *expr = compile_new(compiler, EXPR_REDUCE, ast, 3);
     if (!expr)
         return NULL;
-    struct local accumulator =
-        local_make(compiler, locals, ast->reduce.accumulator->text, type_of(builder, locals, ast));
+    struct local accumulator = local_make(
+        compiler, locals, ast->reduce.accumulator->text, type_of(builder, locals, ast));
     struct local item = local_make(
-        compiler, &accumulator, ast->reduce.variable->text, type_item(type_of(builder, locals, ast->reduce.list)));
+        compiler, &accumulator, ast->reduce.variable->text,
+        type_item(type_of(builder, locals, ast->reduce.list)));
     expr->slot = item.slot;
     expr->slot2 = accumulator.slot;
     expr->children[0] = compile(compiler, locals, ast->reduce.initial);
@@ -950,8 +1039,10 @@ static enum expr_operator
 unary_operator(enum ast_kind kind)
 {
     static const uint8_t operators[AST_KIND_COUNT] = {
-        [AST_NOT] = OPERATOR_NOT,         [AST_NEGATE] = OPERATOR_MINUS,
-        [AST_PLUS] = OPERATOR_PLUS,       [AST_IS_NULL] = OPERATOR_IS_NULL,
+        [AST_NOT] = OPERATOR_NOT,
+        [AST_NEGATE] = OPERATOR_MINUS,
+        [AST_PLUS] = OPERATOR_PLUS,
+        [AST_IS_NULL] = OPERATOR_IS_NULL,
         [AST_IS_NOT_NULL] = OPERATOR_IS_NOT_NULL,
     };
     return (enum expr_operator)operators[kind];
@@ -975,7 +1066,9 @@ compile(struct compiler *compiler, const struct local *locals, const struct ast 
         return compile_variable(compiler, locals, ast);
     case AST_PARAMETER:
         return checked(
-            compiler, expr_parameter(planner->arena, ast->offset, ast->text, parameter_index(planner, ast->text)));
+            compiler,
+            expr_parameter(
+                planner->arena, ast->offset, ast->text, parameter_index(planner, ast->text)));
     case AST_AND:
         return compile_chain(compiler, locals, ast, 0, ast->item_count, OPERATOR_AND);
     case AST_OR:
@@ -1015,10 +1108,14 @@ compile(struct compiler *compiler, const struct local *locals, const struct ast 
     case AST_STRING:
         return compile_literal(compiler, ast);
     case AST_COUNT_STAR:
-        planner_fail(planner, ast, ERR(SYNTAX), "Invalid use of aggregating function count(*) in this context");
+        planner_fail(
+            planner, ast, ERR(SYNTAX),
+            "Invalid use of aggregating function count(*) in this context");
         return NULL;
     default:
-        planner_fail(planner, ast, ERR(UNSUPPORTED), "This expression is not supported here (%s)", ast_kind_name(ast->kind));
+        planner_fail(
+            planner, ast, ERR(UNSUPPORTED), "This expression is not supported here (%s)",
+            ast_kind_name(ast->kind));
         return NULL;
     }
 }
@@ -1040,14 +1137,18 @@ expression_compile_grouped(struct builder *builder, const struct ast *ast)
 const struct expr *
 expression_plan(struct builder *builder, const struct ast *ast, enum check_place place)
 {
-    if (!expression_check(builder, NULL, ast, place, false) || !expressions_prepare(builder, &ast, 1))
+    if (!expression_check(builder, NULL, ast, place, false) ||
+        !expressions_prepare(builder, &ast, 1))
         return NULL;
     return expression_compile(builder, ast);
 }
 
 bool
 expressions_plan_home(
-    struct builder *builder, const struct ast *const *asts, uint32_t count, enum check_place place,
+    struct builder *builder,
+    const struct ast *const *asts,
+    uint32_t count,
+    enum check_place place,
     const struct expr **out)
 {
     for (uint32_t i = 0; i < count; i++) {

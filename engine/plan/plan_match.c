@@ -17,60 +17,12 @@
  *
  * Columns may be renumbered by a conjunct that closes the traversal, so elements know their column only
  * by name; elements without a variable get a name nobody can write. */
+#include "engine/plan/pattern.h"
+
 #include "base/assert.h"
 #include "base/limits.h"
-#include "engine/plan/planner.h"
 
 enum { SIMULATED_NODE_MAX = 48, DEMAND_KEY_MAX = 64 };
-
-struct pattern_node {
-    struct text name;
-    const struct ast *ast;
-    bool bound;
-    bool needed;       /* something asks for it beside the relationship that reaches it */
-    double card;       /* nodes that could be it, by label */
-    double selectivity; /* of its conjuncts */
-    uint32_t rel_count;
-};
-
-struct pattern_rel {
-    struct text name;
-    const struct ast *ast;
-    uint32_t left, right;
-    uint32_t *types;
-    uint32_t type_count;
-    uint32_t min, max; /* hops; 1 and 1 with ast->rel.range NULL is a single relationship */
-    bool is_list;
-    bool bound_before;
-    bool done;
-    bool needs_value; /* its value is read, not just compared with others */
-    struct text list_name; /* the list it must be equal to, bound before; data NULL: none */
-    bool overlaps;    /* another relationship of the MATCH could be the same */
-};
-
-struct conjunct {
-    const struct ast *ast;
-    bool done;
-    bool late;                   /* has a subquery, or names a path: after everything else */
-    uint32_t node, rel;          /* whose label or property it is about; SLOT_NONE */
-    const struct ast *label;     /* the node has this label */
-    struct text key;             /* property compared ... */
-    const struct ast *value;     /* ... with this */
-    uint8_t compare;             /* enum compare */
-    bool is_in, is_id;
-};
-
-struct matcher {
-    struct builder *builder;
-    struct ast *const *paths;
-    uint32_t path_count;
-    struct pattern_node *nodes;
-    uint32_t node_count, node_room;
-    struct pattern_rel *rels;
-    uint32_t rel_count, rel_room;
-    struct conjunct *conjuncts;
-    uint32_t conjunct_count, conjunct_room;
-};
 
 /* How a node is found when nothing leads to it. */
 struct access {
@@ -81,21 +33,15 @@ struct access {
     double rows;
 };
 
-static bool graph_build(struct matcher *matcher, const struct ast *where);
 static bool steps_emit(struct matcher *matcher);
 static bool paths_emit(struct matcher *matcher);
 static bool conjuncts_apply(struct matcher *matcher, bool late);
 static bool demand_fetch(struct matcher *matcher, struct pattern_node *node);
 static bool shortest_emit(struct matcher *matcher, const struct ast *path);
 
-static bool
-path_is_shortest(const struct ast *path)
-{
-    return path->flags & (AST_FLAG_SHORTEST | AST_FLAG_ALL_SHORTEST);
-}
-
 bool
-pattern_plan(struct builder *builder, struct ast *const *paths, uint32_t path_count, const struct ast *where)
+pattern_plan(
+    struct builder *builder, struct ast *const *paths, uint32_t path_count, const struct ast *where)
 {
     struct matcher matcher = {.builder = builder, .paths = paths, .path_count = path_count};
     if (!graph_build(&matcher, where) || !steps_emit(&matcher))
@@ -131,560 +77,20 @@ match_plan(struct builder *builder, const struct ast *match)
     right.clause_count = builder->clause_count;
     right.clause_index = builder->clause_index;
     right.extra = builder->extra;
-    if (builder->planner->err || !pattern_plan(&right, match->items, match->item_count, match->match.where))
+    if (builder->planner->err ||
+        !pattern_plan(&right, match->items, match->item_count, match->match.where))
         return false;
     right.substitution_count = 0;
     right.clause_index++;
-    return builder_finish(&right, SLOT_NONE) && builder_apply(builder, &right, APPLY_OPTIONAL) != NULL;
-}
-
-/* --- the graph --- */
-
-struct ast *
-ast_make_variable(struct planner *planner, struct text name, uint32_t offset)
-{
-    struct ast *variable = planner_allocate(planner, sizeof(*variable));
-    if (!variable)
-        return NULL;
-    variable->kind = AST_VARIABLE;
-    variable->depth = 1;
-    variable->offset = variable->end = offset;
-    variable->text = name;
-    return variable;
-}
-
-static struct text
-element_name(struct matcher *matcher, const struct ast *element)
-{
-    if (element->node.variable)
-        return element->node.variable->text;
-    struct text name =
-        arena_printf(matcher->builder->planner->arena, "%c%u", ANONYMOUS_BYTE, (unsigned)element->offset);
-    if (!name.data)
-        planner_no_memory(matcher->builder->planner);
-    return name;
-}
-
-static struct conjunct *
-conjunct_add(struct matcher *matcher, const struct ast *ast)
-{
-    struct conjunct *added = array_push(
-        matcher->builder->planner, (void **)&matcher->conjuncts, &matcher->conjunct_count, &matcher->conjunct_room,
-        sizeof(*added));
-    if (added)
-        *added = (struct conjunct){.ast = ast, .node = SLOT_NONE, .rel = SLOT_NONE};
-    return added;
-}
-
-static uint32_t
-node_find(const struct matcher *matcher, struct text name)
-{
-    for (uint32_t i = 0; i < matcher->node_count; i++) {
-        if (text_equal(matcher->nodes[i].name, name))
-            return i;
-    }
-    return SLOT_NONE;
-}
-
-static uint32_t
-rel_find(const struct matcher *matcher, struct text name)
-{
-    for (uint32_t i = 0; i < matcher->rel_count; i++) {
-        if (text_equal(matcher->rels[i].name, name))
-            return i;
-    }
-    return SLOT_NONE;
-}
-
-static bool
-conflict(struct matcher *matcher, const struct ast *at, struct text name, const char *expected)
-{
-    return planner_fail(
-        matcher->builder->planner, at, ERR(SYNTAX), "Type mismatch: `%.*s` defined with conflicting type (expected %s)",
-        TEXT_ARGS(name), expected);
-}
-
-/* Labels of a pattern, as conjuncts: :A:B and :A&B are one each; the rest is one test. */
-static bool
-labels_add(struct matcher *matcher, uint32_t node, const struct ast *labels)
-{
-    struct planner *planner = matcher->builder->planner;
-    if (labels->kind == AST_LABEL_AND)
-        return labels_add(matcher, node, labels->label_and.left) && labels_add(matcher, node, labels->label_and.right);
-    struct ast *test = planner_allocate(planner, sizeof(*test));
-    struct conjunct *added = test ? conjunct_add(matcher, test) : NULL;
-    if (!added)
-        return false;
-    test->kind = AST_LABEL_TEST;
-    test->depth = (uint16_t)(labels->depth + 1);
-    test->offset = labels->offset;
-    test->end = labels->end;
-    test->label_test.subject = ast_make_variable(planner, matcher->nodes[node].name, labels->offset);
-    test->label_test.labels = (struct ast *)(uintptr_t)labels;
-    added->node = node;
-    added->label = labels->kind == AST_LABEL ? labels : NULL;
-    matcher->nodes[node].needed = true;
-    return test->label_test.subject != NULL;
-}
-
-/* {key: value, ...} as conjuncts name.key = value. */
-static bool
-properties_add(struct matcher *matcher, struct text name, uint32_t node, uint32_t rel, const struct ast *map)
-{
-    struct planner *planner = matcher->builder->planner;
-    if (map->kind == AST_PARAMETER)
-        return planner_fail(
-            planner, map, ERR(SYNTAX),
-            "Parameter maps cannot be used in MATCH patterns (use a literal map instead, e.g. {id: $%.*s.id})",
-            TEXT_ARGS(map->text));
-    for (uint32_t i = 0; i < map->item_count; i++) {
-        const struct ast *entry = map->items[i];
-        struct ast *property = planner_allocate(planner, sizeof(*property));
-        struct ast *equal = planner_allocate(planner, sizeof(*equal));
-        struct conjunct *added = property && equal ? conjunct_add(matcher, equal) : NULL;
-        if (!added)
-            return false;
-        *property = (struct ast){.kind = AST_PROPERTY, .depth = 2, .offset = entry->offset, .end = entry->end, .text = entry->text};
-        property->property.subject = ast_make_variable(planner, name, entry->offset);
-        *equal = (struct ast){.kind = AST_EQUAL, .depth = (uint16_t)(entry->depth + 1), .offset = entry->offset, .end = entry->end};
-        equal->equal.left = property;
-        equal->equal.right = entry->entry.value;
-        added->node = node;
-        added->rel = rel;
-        added->key = entry->text;
-        added->value = entry->entry.value;
-        added->compare = COMPARE_EQ;
-        if (!property->property.subject)
-            return false;
-    }
-    return true;
-}
-
-static bool where_add(struct matcher *matcher, const struct ast *where);
-
-/* The node of a pattern, new or known; its index in *out. */
-static bool
-node_add(struct matcher *matcher, const struct ast *ast, uint32_t *out)
-{
-    struct builder *builder = matcher->builder;
-    struct text name = element_name(matcher, ast);
-    uint32_t found = node_find(matcher, name);
-    if (rel_find(matcher, name) != SLOT_NONE)
-        return conflict(matcher, ast, name, "Node");
-    if (found == SLOT_NONE) {
-        uint32_t column = row_find(&builder->row, name);
-        struct pattern_node *node = array_push(
-            builder->planner, (void **)&matcher->nodes, &matcher->node_count, &matcher->node_room, sizeof(*node));
-        if (!node)
-            return false;
-        node->name = name;
-        node->ast = ast;
-        node->needed = ast->node.variable && builder_uses(builder, name, true);
-        found = matcher->node_count - 1;
-        if (column != SLOT_NONE && !(builder->row.columns[column].type.mask & (TYPE_BIT_NODE | TYPE_BIT_NULL)))
-            return conflict(matcher, ast, name, "Node");
-        node->bound = column != SLOT_NONE;
-    } else {
-        matcher->nodes[found].needed = true;
-    }
-    *out = found;
-    if (ast->node.labels && !labels_add(matcher, found, ast->node.labels))
-        return false;
-    if (ast->node.properties && !properties_add(matcher, name, found, SLOT_NONE, ast->node.properties))
-        return false;
-    if (ast->node.properties || ast->node.where)
-        matcher->nodes[found].needed = true;
-    return !ast->node.where || where_add(matcher, ast->node.where);
-}
-
-enum direction
-rel_direction(const struct ast *rel)
-{
-    bool left = rel->flags & AST_FLAG_LEFT, right = rel->flags & AST_FLAG_RIGHT;
-    return left == right ? DIRECTION_BOTH : left ? DIRECTION_IN : DIRECTION_OUT;
-}
-
-static uint32_t
-label_leaf_count(const struct ast *types)
-{
-    if (types->kind != AST_LABEL_OR)
-        return types->kind == AST_LABEL ? 1 : UINT32_MAX / 4;
-    uint32_t left = label_leaf_count(types->label_or.left), right = label_leaf_count(types->label_or.right);
-    return left + right > UINT32_MAX / 4 ? UINT32_MAX / 4 : left + right;
-}
-
-static void
-label_leaves_find(struct planner *planner, const struct ast *types, uint32_t *out, uint32_t *count)
-{
-    if (types->kind == AST_LABEL_OR) {
-        label_leaves_find(planner, types->label_or.left, out, count);
-        label_leaves_find(planner, types->label_or.right, out, count);
-        return;
-    }
-    uint32_t token = token_find(planner, TOKEN_TYPE, types->text);
-    for (uint32_t i = 0; i < *count; i++) {
-        if (out[i] == token)
-            return;
-    }
-    out[(*count)++] = token;
-}
-
-bool
-rel_types_find(struct planner *planner, const struct ast *types, uint32_t **out, uint32_t *count)
-{
-    *count = 0;
-    *out = NULL;
-    if (!types || types->kind == AST_LABEL_ANY)
-        return true;
-    uint32_t leaf_count = label_leaf_count(types);
-    if (leaf_count >= UINT32_MAX / 4)
-        return planner_fail(
-            planner, types, ERR(UNSUPPORTED), "Relationship type expressions other than A|B are not supported; use WHERE on type(r)");
-    *out = planner_allocate(planner, leaf_count * sizeof(**out));
-    if (*out)
-        label_leaves_find(planner, types, *out, count);
-    return *out != NULL;
-}
-
-bool
-rel_range_find(struct planner *planner, const struct ast *rel, uint32_t *min, uint32_t *max)
-{
-    *min = *max = 1;
-    const struct ast *range = rel->rel.range;
-    if (!range)
-        return true;
-    *max = UINT32_MAX;
-    for (uint32_t i = 0; i < 2; i++) {
-        const struct ast *bound = range->slot[i];
-        if (!bound)
-            continue;
-        if (bound->kind != AST_INTEGER)
-            return planner_fail(
-                planner, bound, ERR(SYNTAX), "Parameters cannot be used as the length of a variable length relationship");
-        if (bound->word.integer > INT32_MAX)
-            return planner_fail(planner, bound, ERR(SYNTAX), "The length is too large");
-        *(i == 0 ? min : max) = (uint32_t)bound->word.integer;
-    }
-    return true;
-}
-
-static bool
-rel_add(struct matcher *matcher, const struct ast *ast, uint32_t left, uint32_t *out)
-{
-    struct builder *builder = matcher->builder;
-    struct text name = element_name(matcher, ast);
-    if (rel_find(matcher, name) != SLOT_NONE)
-        return planner_fail(
-            builder->planner, ast, ERR(SYNTAX), "Cannot use the same relationship variable '%.*s' for multiple relationships",
-            TEXT_ARGS(name));
-    if (node_find(matcher, name) != SLOT_NONE)
-        return conflict(matcher, ast, name, "Relationship");
-    struct pattern_rel *rel = array_push(
-        builder->planner, (void **)&matcher->rels, &matcher->rel_count, &matcher->rel_room, sizeof(*rel));
-    if (!rel)
-        return false;
-    rel->name = name;
-    rel->ast = ast;
-    rel->left = left;
-    rel->is_list = ast->rel.range != NULL;
-    rel->needs_value = ast->rel.variable && builder_uses(builder, name, true);
-    *out = matcher->rel_count - 1;
-    if (!rel_types_find(builder->planner, ast->rel.types, &rel->types, &rel->type_count) ||
-        !rel_range_find(builder->planner, ast, &rel->min, &rel->max))
-        return false;
-    uint32_t column = row_find(&builder->row, name);
-    rel->bound_before = column != SLOT_NONE;
-    if (column != SLOT_NONE) {
-        uint32_t expected = rel->is_list ? TYPE_BIT_LIST | TYPE_BIT_NULL : TYPE_BIT_REL | TYPE_BIT_NULL;
-        if (!(builder->row.columns[column].type.mask & expected))
-            return conflict(matcher, ast, name, rel->is_list ? "List<Relationship>" : "Relationship");
-        /* A bound list is compared with each trail found. */
-        if (rel->is_list) {
-            rel->list_name = name;
-            rel->bound_before = false;
-            rel->needs_value = true;
-            rel->name = arena_printf(builder->planner->arena, "%ctrail%u", ANONYMOUS_BYTE, (unsigned)ast->offset);
-            if (!rel->name.data)
-                return planner_no_memory(builder->planner);
-        }
-    }
-    if (rel->is_list && ast->rel.where)
-        return planner_fail(
-            builder->planner, ast->rel.where, ERR(UNSUPPORTED), "WHERE inside a variable length relationship is not supported");
-    if (ast->rel.properties && (ast->rel.properties->kind == AST_PARAMETER || !rel->is_list)) {
-        rel->needs_value = true;
-        if (!properties_add(matcher, name, SLOT_NONE, *out, ast->rel.properties))
-            return false;
-    }
-    return !ast->rel.where || where_add(matcher, ast->rel.where);
-}
-
-static bool
-path_add(struct matcher *matcher, const struct ast *path)
-{
-    struct planner *planner = matcher->builder->planner;
-    uint32_t left, right, rel = 0;
-    if (path_is_shortest(path) && path->item_count != 3)
-        return planner_fail(
-            planner, path, ERR(SYNTAX), "shortestPath(...) requires a pattern containing a single relationship");
-    if (path->path.variable && row_find(&matcher->builder->row, path->path.variable->text) != SLOT_NONE)
-        return planner_fail(
-            planner, path->path.variable, ERR(SYNTAX), "Variable `%.*s` already declared", TEXT_ARGS(path->path.variable->text));
-    if (!node_add(matcher, path->items[0], &left))
-        return false;
-    bool is_used = path->path.variable && builder_uses(matcher->builder, path->path.variable->text, false);
-    for (uint32_t i = 1; i < path->item_count; i += 2) {
-        if (path_is_shortest(path)) {
-            if (!node_add(matcher, path->items[i + 1], &right))
-                return false;
-            matcher->nodes[left].needed = matcher->nodes[right].needed = true;
-            continue;
-        }
-        if (!rel_add(matcher, path->items[i], left, &rel) || !node_add(matcher, path->items[i + 1], &right))
-            return false;
-        matcher->rels[rel].right = right;
-        matcher->nodes[left].rel_count++;
-        matcher->nodes[right].rel_count++;
-        if (is_used) {
-            matcher->rels[rel].needs_value = true;
-            matcher->nodes[left].needed = matcher->nodes[right].needed = true;
-        }
-        left = right;
-    }
-    return true;
-}
-
-/* The variable of `name.key`; data NULL when the tree is something else. */
-static struct text
-property_variable(const struct ast *ast)
-{
-    if (ast->kind != AST_PROPERTY || ast->property.subject->kind != AST_VARIABLE)
-        return (struct text){0};
-    return ast->property.subject->text;
-}
-
-static int
-compare_of(enum ast_kind kind, bool swapped)
-{
-    if (kind == AST_EQUAL)
-        return COMPARE_EQ;
-    if (kind == AST_LESS)
-        return swapped ? COMPARE_GT : COMPARE_LT;
-    if (kind == AST_LESS_EQUAL)
-        return swapped ? COMPARE_GE : COMPARE_LE;
-    if (kind == AST_GREATER)
-        return swapped ? COMPARE_LT : COMPARE_GT;
-    if (kind == AST_GREATER_EQUAL)
-        return swapped ? COMPARE_LE : COMPARE_GE;
-    return -1;
-}
-
-/* Recognises n.key <op> value, n.key IN list and id(n) = value, either way round. */
-static void
-conjunct_classify(struct matcher *matcher, struct conjunct *conjunct)
-{
-    const struct ast *ast = conjunct->ast;
-    bool is_in = ast->kind == AST_IN;
-    for (uint32_t swapped = 0; swapped < (is_in ? 1u : 2u); swapped++) {
-        int compare = is_in ? COMPARE_EQ : compare_of(ast->kind, swapped);
-        if (compare < 0)
-            return;
-        const struct ast *left = ast->slot[swapped], *right = ast->slot[1 - swapped];
-        bool is_id = left->kind == AST_FUNCTION && text_equal_fold(left->text, TEXT("id")) && left->item_count == 1 &&
-                     left->items[0]->kind == AST_VARIABLE && compare == COMPARE_EQ && !is_in;
-        struct text name = is_id ? left->items[0]->text : property_variable(left);
-        if (!name.data || ast_uses(right, name) || ast_has_subquery(right))
-            continue;
-        conjunct->node = node_find(matcher, name);
-        conjunct->rel = is_id ? SLOT_NONE : rel_find(matcher, name);
-        if (conjunct->rel != SLOT_NONE && matcher->rels[conjunct->rel].is_list)
-            conjunct->rel = SLOT_NONE;
-        if (conjunct->node == SLOT_NONE && conjunct->rel == SLOT_NONE)
-            continue;
-        conjunct->key = is_id ? (struct text){0} : left->text;
-        conjunct->value = right;
-        conjunct->compare = (uint8_t)compare;
-        conjunct->is_in = is_in;
-        conjunct->is_id = is_id;
-        return;
-    }
-}
-
-static bool
-where_add(struct matcher *matcher, const struct ast *where)
-{
-    if (where->kind == AST_AND) {
-        for (uint32_t i = 0; i < where->item_count; i++) {
-            if (!where_add(matcher, where->items[i]))
-                return false;
-        }
-        return true;
-    }
-    return conjunct_add(matcher, where) != NULL;
-}
-
-/* WHERE n:A is the same as the label in the pattern. */
-static void
-conjunct_classify_label(struct matcher *matcher, struct conjunct *conjunct)
-{
-    const struct ast *ast = conjunct->ast;
-    if (ast->kind != AST_LABEL_TEST || ast->label_test.subject->kind != AST_VARIABLE ||
-        ast->label_test.labels->kind != AST_LABEL)
-        return;
-    uint32_t node = node_find(matcher, ast->label_test.subject->text);
-    if (node == SLOT_NONE)
-        return;
-    conjunct->node = node;
-    conjunct->label = ast->label_test.labels;
-}
-
-static double
-count_or(uint64_t count, double unknown)
-{
-    return count ? (double)count : unknown;
-}
-
-/* Nodes with the label; of a label nobody has, next to none. */
-static double
-label_count(const struct planner *planner, uint32_t label)
-{
-    if (label == TOKEN_NONE)
-        return 1;
-    if (!planner->statistics || !planner->statistics->node_count)
-        return 10000;
-    return count_or(planner->statistics->node_count(planner->statistics->argument, label), 10);
-}
-
-static double
-all_count(const struct planner *planner)
-{
-    if (!planner->statistics || !planner->statistics->node_count)
-        return 100000;
-    return count_or(planner->statistics->node_count(planner->statistics->argument, LABEL_ANY), 100);
-}
-
-static double
-type_count(const struct planner *planner, uint32_t type)
-{
-    if (!planner->statistics || !planner->statistics->rel_count)
-        return 1000000;
-    return count_or(planner->statistics->rel_count(planner->statistics->argument, type), 10);
-}
-
-static void
-nodes_estimate(struct matcher *matcher)
-{
-    struct planner *planner = matcher->builder->planner;
-    for (uint32_t i = 0; i < matcher->node_count; i++) {
-        matcher->nodes[i].card = all_count(planner);
-        matcher->nodes[i].selectivity = 1;
-    }
-    for (uint32_t i = 0; i < matcher->conjunct_count; i++) {
-        const struct conjunct *conjunct = &matcher->conjuncts[i];
-        if (conjunct->node == SLOT_NONE)
-            continue;
-        struct pattern_node *node = &matcher->nodes[conjunct->node];
-        if (conjunct->label) {
-            uint32_t token = catalog_lookup(planner->catalog, TOKEN_LABEL, conjunct->label->text);
-            double count = label_count(planner, token);
-            node->card = count < node->card ? count : node->card;
-        } else if (conjunct->is_id) {
-            node->selectivity = 0;
-        } else if (conjunct->value) {
-            node->selectivity *= conjunct->compare == COMPARE_EQ ? (conjunct->is_in ? 0.2 : 0.05) : 0.3;
-        } else {
-            node->selectivity *= 0.5;
-        }
-    }
-    for (uint32_t i = 0; i < matcher->node_count; i++) {
-        double least = 1 / (matcher->nodes[i].card > 1 ? matcher->nodes[i].card : 1);
-        if (matcher->nodes[i].selectivity < least)
-            matcher->nodes[i].selectivity = least;
-    }
-}
-
-static bool
-rels_overlap(const struct pattern_rel *a, const struct pattern_rel *b)
-{
-    if (a->type_count == 0 || b->type_count == 0)
-        return true;
-    for (uint32_t i = 0; i < a->type_count; i++) {
-        for (uint32_t k = 0; k < b->type_count; k++) {
-            if (a->types[i] == b->types[k] && a->types[i] != TOKEN_NONE)
-                return true;
-        }
-    }
-    return false;
-}
-
-/* What conjuncts read must be there: marks nodes and relationships they name as needed. */
-static void
-needs_mark(struct matcher *matcher)
-{
-    for (uint32_t i = 0; i < matcher->conjunct_count; i++) {
-        struct conjunct *conjunct = &matcher->conjuncts[i];
-        for (uint32_t k = 0; k < matcher->node_count; k++)
-            matcher->nodes[k].needed = matcher->nodes[k].needed || ast_uses(conjunct->ast, matcher->nodes[k].name);
-        for (uint32_t k = 0; k < matcher->rel_count; k++)
-            matcher->rels[k].needs_value = matcher->rels[k].needs_value || ast_uses(conjunct->ast, matcher->rels[k].name);
-        for (uint32_t k = 0; k < matcher->path_count; k++) {
-            const struct ast *variable = matcher->paths[k]->path.variable;
-            conjunct->late = conjunct->late || (variable && ast_uses(conjunct->ast, variable->text));
-        }
-    }
-    for (uint32_t i = 0; i < matcher->rel_count; i++) {
-        for (uint32_t k = 0; k < i; k++) {
-            if (rels_overlap(&matcher->rels[i], &matcher->rels[k]))
-                matcher->rels[i].overlaps = matcher->rels[k].overlaps = true;
-        }
-    }
-}
-
-static bool conjunct_is_exists_step(const struct matcher *matcher, const struct conjunct *conjunct, bool *negate);
-
-/* The variables of the pattern become visible to the checks of WHERE only when they are bound; so that
- * messages are right, a variable nobody declares is refused here. */
-static bool
-graph_build(struct matcher *matcher, const struct ast *where)
-{
-    for (uint32_t i = 0; i < matcher->path_count; i++) {
-        if (!path_add(matcher, matcher->paths[i]))
-            return false;
-    }
-    for (uint32_t i = 0; i < matcher->path_count; i++) {
-        const struct ast *variable = matcher->paths[i]->path.variable;
-        if (!variable)
-            continue;
-        bool is_element = node_find(matcher, variable->text) != SLOT_NONE || rel_find(matcher, variable->text) != SLOT_NONE;
-        for (uint32_t k = 0; k < i && !is_element; k++)
-            is_element = matcher->paths[k]->path.variable && text_equal(matcher->paths[k]->path.variable->text, variable->text);
-        if (is_element)
-            return planner_fail(
-                matcher->builder->planner, variable, ERR(SYNTAX), "Variable `%.*s` already declared", TEXT_ARGS(variable->text));
-    }
-    if (where && !where_add(matcher, where))
-        return false;
-    for (uint32_t i = 0; i < matcher->conjunct_count; i++) {
-        struct conjunct *conjunct = &matcher->conjuncts[i];
-        bool negate;
-        conjunct->late = ast_has_subquery(conjunct->ast) && !conjunct_is_exists_step(matcher, conjunct, &negate);
-        if (ast_has_aggregate(conjunct->ast))
-            return planner_fail(
-                matcher->builder->planner, conjunct->ast, ERR(SYNTAX), "Invalid use of aggregating function in this context");
-        if (conjunct->node == SLOT_NONE && conjunct->rel == SLOT_NONE) {
-            conjunct_classify(matcher, conjunct);
-            conjunct_classify_label(matcher, conjunct);
-        }
-    }
-    needs_mark(matcher);
-    nodes_estimate(matcher);
-    return !matcher->builder->planner->err;
+    return builder_finish(&right, SLOT_NONE) &&
+           builder_apply(builder, &right, APPLY_OPTIONAL) != NULL;
 }
 
 /* --- order --- */
 
 static double
-rel_degree(const struct matcher *matcher, const struct pattern_rel *rel, const struct pattern_node *from)
+rel_degree(
+    const struct matcher *matcher, const struct pattern_rel *rel, const struct pattern_node *from)
 {
     struct planner *planner = matcher->builder->planner;
     double count = rel->type_count == 0 ? type_count(planner, TYPE_ANY) : 0;
@@ -703,15 +109,21 @@ rel_degree(const struct matcher *matcher, const struct pattern_rel *rel, const s
 
 /* Rows after following the relationship, for each row before; below 0 when no end is bound. */
 static double
-rel_factor(const struct matcher *matcher, const struct pattern_rel *rel, const bool *bound, bool *from_right)
+rel_factor(
+    const struct matcher *matcher,
+    const struct pattern_rel *rel,
+    const bool *bound,
+    bool *from_right)
 {
-    const struct pattern_node *left = &matcher->nodes[rel->left], *right = &matcher->nodes[rel->right];
+    const struct pattern_node *left = &matcher->nodes[rel->left],
+                              *right = &matcher->nodes[rel->right];
     bool has_left = bound[rel->left], has_right = bound[rel->right];
     *from_right = false;
     if (rel->bound_before)
         return 0.5;
     if (has_left && has_right) {
-        double from_left_degree = rel_degree(matcher, rel, left), from_right_degree = rel_degree(matcher, rel, right);
+        double from_left_degree = rel_degree(matcher, rel, left),
+               from_right_degree = rel_degree(matcher, rel, right);
         *from_right = from_right_degree < from_left_degree;
         double degree = *from_right ? from_right_degree : from_left_degree;
         double card = *from_right ? left->card : right->card;
@@ -728,7 +140,12 @@ rel_factor(const struct matcher *matcher, const struct pattern_rel *rel, const b
 
 /* The relationship to follow next, or SLOT_NONE. */
 static uint32_t
-rel_choose(const struct matcher *matcher, const bool *bound, const bool *done, double *factor, bool *from_right)
+rel_choose(
+    const struct matcher *matcher,
+    const bool *bound,
+    const bool *done,
+    double *factor,
+    bool *from_right)
 {
     uint32_t best = SLOT_NONE;
     for (uint32_t i = 0; i < matcher->rel_count; i++) {
@@ -790,7 +207,8 @@ node_access(struct matcher *matcher, uint32_t index)
             uint32_t token = catalog_lookup(planner->catalog, TOKEN_LABEL, conjunct->label->text);
             bool is_best = !access.label;
             if (!is_best) {
-                uint32_t best = catalog_lookup(planner->catalog, TOKEN_LABEL, access.label->label->text);
+                uint32_t best = catalog_lookup(
+                    planner->catalog, TOKEN_LABEL, access.label->label->text);
                 is_best = label_count(planner, token) < label_count(planner, best);
             }
             access.label = is_best ? conjunct : access.label;
@@ -800,17 +218,23 @@ node_access(struct matcher *matcher, uint32_t index)
     }
     for (uint32_t i = 0; i < matcher->conjunct_count; i++) {
         struct conjunct *conjunct = &matcher->conjuncts[i];
-        if (conjunct->node != index || conjunct->done || !conjunct->key.data || conjunct->compare != COMPARE_EQ ||
-            names_unbound(matcher, conjunct->value))
+        if (conjunct->node != index || conjunct->done || !conjunct->key.data ||
+            conjunct->compare != COMPARE_EQ || names_unbound(matcher, conjunct->value))
             continue;
         uint32_t key = catalog_lookup(planner->catalog, TOKEN_KEY, conjunct->key);
         for (uint32_t k = 0; key != TOKEN_NONE && k < matcher->conjunct_count; k++) {
             if (matcher->conjuncts[k].node != index || !matcher->conjuncts[k].label)
                 continue;
-            uint32_t label = catalog_lookup(planner->catalog, TOKEN_LABEL, matcher->conjuncts[k].label->text);
-            const struct index_info *found = label == TOKEN_NONE ? NULL : catalog_index_find(planner->catalog, label, key);
-            double rows = !found ? node->card : (found->unique ? 1 : 1 + node->card / 100) * (conjunct->is_in ? 5 : 1);
-            if (!found || rows > access.rows || (access.index && access.index->unique && !found->unique))
+            uint32_t label = catalog_lookup(
+                planner->catalog, TOKEN_LABEL, matcher->conjuncts[k].label->text);
+            const struct index_info *found = label == TOKEN_NONE
+                                                 ? NULL
+                                                 : catalog_index_find(planner->catalog, label, key);
+            double rows = !found ? node->card
+                                 : (found->unique ? 1 : 1 + node->card / 100) *
+                                       (conjunct->is_in ? 5 : 1);
+            if (!found || rows > access.rows ||
+                (access.index && access.index->unique && !found->unique))
                 continue;
             access.kind = STEP_INDEX_SEEK;
             access.conjunct = conjunct;
@@ -842,7 +266,13 @@ start_cost(struct matcher *matcher, uint32_t start, bool *bound, bool *done)
             return cost;
         done[rel] = true;
         bool is_new = !bound[matcher->rels[rel].left] || !bound[matcher->rels[rel].right];
-        double reached = is_new ? rows * factor / matcher->nodes[from_right ? matcher->rels[rel].left : matcher->rels[rel].right].selectivity : rows;
+        double reached =
+            is_new
+                ? rows * factor /
+                      matcher
+                          ->nodes[from_right ? matcher->rels[rel].left : matcher->rels[rel].right]
+                          .selectivity
+                : rows;
         cost += reached;
         rows *= factor;
         bound[matcher->rels[rel].left] = bound[matcher->rels[rel].right] = true;
@@ -860,8 +290,9 @@ start_choose(struct matcher *matcher)
     for (uint32_t i = 0; bound && done && i < matcher->node_count; i++) {
         if (matcher->nodes[i].bound)
             continue;
-        double cost = matcher->node_count <= SIMULATED_NODE_MAX ? start_cost(matcher, i, bound, done)
-                                                                : node_access(matcher, i).rows;
+        double cost = matcher->node_count <= SIMULATED_NODE_MAX
+                          ? start_cost(matcher, i, bound, done)
+                          : node_access(matcher, i).rows;
         if (best != SLOT_NONE && cost >= best_cost)
             continue;
         best = i;
@@ -904,8 +335,10 @@ seek_list_unwind(struct matcher *matcher, const struct conjunct *conjunct)
     if (!op)
         return NULL;
     op->expr = expr;
-    struct text name = arena_printf(planner->arena, "%clist%u", ANONYMOUS_BYTE, (unsigned)list->offset);
-    uint32_t column = row_add(planner, &builder->row, name, COLUMN_VALUE, type_make(TYPE_MASK_PLAIN));
+    struct text name = arena_printf(
+        planner->arena, "%clist%u", ANONYMOUS_BYTE, (unsigned)list->offset);
+    uint32_t column = row_add(
+        planner, &builder->row, name, COLUMN_VALUE, type_make(TYPE_MASK_PLAIN));
     if (column == SLOT_NONE || !op_seal(builder, op))
         return NULL;
     builder->row.columns[column].shown = true;
@@ -932,7 +365,8 @@ filter_nothing(struct matcher *matcher, const struct ast *at)
 {
     struct builder *builder = matcher->builder;
     return builder_open(builder) &&
-           builder_filter(builder, expr_literal(builder->planner->arena, at->offset, value_boolean(false)));
+           builder_filter(
+               builder, expr_literal(builder->planner->arena, at->offset, value_boolean(false)));
 }
 
 static bool
@@ -942,7 +376,8 @@ start_emit(struct matcher *matcher, uint32_t index)
     struct access access = node_access(matcher, index);
     bool is_list = access_is_seek_list(matcher, &access);
     if (access.conjunct && access.conjunct->is_in && !is_list)
-        access = (struct access){.kind = STEP_SCAN, .label = access.label, .rows = matcher->nodes[index].card};
+        access = (struct access){
+            .kind = STEP_SCAN, .label = access.label, .rows = matcher->nodes[index].card};
     const struct expr *expr = NULL;
     if (is_list)
         expr = seek_list_unwind(matcher, access.conjunct);
@@ -1024,7 +459,11 @@ node_equal_emit(struct matcher *matcher, uint32_t a, uint32_t b)
 
 /* Keys and values of the property map of a variable length relationship. */
 static bool
-step_properties(struct builder *builder, struct step *step, const struct expr *const *values, const struct ast *map)
+step_properties(
+    struct builder *builder,
+    struct step *step,
+    const struct expr *const *values,
+    const struct ast *map)
 {
     uint32_t *keys = planner_allocate(builder->planner, map->item_count * sizeof(*keys));
     if (!keys)
@@ -1040,7 +479,8 @@ step_properties(struct builder *builder, struct step *step, const struct expr *c
 static const struct expr **
 map_values_plan(struct builder *builder, const struct ast *map)
 {
-    const struct expr **values = planner_allocate(builder->planner, map->item_count * sizeof(*values));
+    const struct expr **values = planner_allocate(
+        builder->planner, map->item_count * sizeof(*values));
     for (uint32_t i = 0; values && i < map->item_count; i++) {
         values[i] = expression_plan(builder, map->items[i]->entry.value, CHECK_VALUE);
         if (!values[i])
@@ -1050,7 +490,8 @@ map_values_plan(struct builder *builder, const struct ast *map)
 }
 
 static bool
-var_expand_emit(struct matcher *matcher, struct pattern_rel *rel, uint32_t from, uint32_t to, bool from_right)
+var_expand_emit(
+    struct matcher *matcher, struct pattern_rel *rel, uint32_t from, uint32_t to, bool from_right)
 {
     struct builder *builder = matcher->builder;
     const struct ast *map = rel->ast->rel.properties;
@@ -1090,7 +531,8 @@ var_expand_emit(struct matcher *matcher, struct pattern_rel *rel, uint32_t from,
         const struct expr *column = expr_column(builder->planner->arena, rel->ast->offset, list);
         const struct expr *reversed = expression_call(builder, "reverse", column, rel->ast->offset);
         builder->row.columns[list].name = (struct text){0};
-        uint32_t ordered = builder_compute(builder, rel->name, reversed, type_list_of(type_make(TYPE_BIT_REL)));
+        uint32_t ordered = builder_compute(
+            builder, rel->name, reversed, type_list_of(type_make(TYPE_BIT_REL)));
         if (ordered == SLOT_NONE)
             return false;
         builder->row.columns[ordered].shown = true;
@@ -1100,7 +542,8 @@ var_expand_emit(struct matcher *matcher, struct pattern_rel *rel, uint32_t from,
         struct arena *arena = builder->planner->arena;
         uint32_t offset = rel->ast->offset;
         const struct expr *trail = expr_column(arena, offset, list);
-        const struct expr *known = expr_column(arena, offset, row_find(&builder->row, rel->list_name));
+        const struct expr *known = expr_column(
+            arena, offset, row_find(&builder->row, rel->list_name));
         if (!builder_filter(builder, expr_binary(arena, offset, OPERATOR_EQUAL, trail, known)))
             return false;
     }
@@ -1134,7 +577,8 @@ other_end(struct builder *builder, const struct expr *rel, uint32_t from, uint32
     struct expr *other = expr_new(arena, EXPR_CASE_SEARCHED, offset, 3);
     if (!start || !end || !other)
         return NULL;
-    other->children[0] = expr_binary(arena, offset, OPERATOR_EQUAL, expr_column(arena, offset, from), start);
+    other->children[0] = expr_binary(
+        arena, offset, OPERATOR_EQUAL, expr_column(arena, offset, from), start);
     other->children[1] = end;
     other->children[2] = start;
     return other->children[0] ? other : NULL;
@@ -1149,7 +593,8 @@ bound_rel_both_emit(struct matcher *matcher, struct pattern_rel *rel)
     uint32_t offset = rel->ast->offset;
     if (!builder_close(builder))
         return false;
-    const struct expr *value = expr_column(planner->arena, offset, row_find(&builder->row, rel->name));
+    const struct expr *value = expr_column(
+        planner->arena, offset, row_find(&builder->row, rel->name));
     const struct expr *start = expression_call(builder, "startNode", value, offset);
     const struct expr *end = expression_call(builder, "endNode", value, offset);
     struct expr *both = expr_new(planner->arena, EXPR_LIST, offset, 2);
@@ -1188,7 +633,9 @@ bound_rel_emit(struct matcher *matcher, struct pattern_rel *rel)
     if (!builder_open(builder))
         return false;
     const struct expr *value = expr_column(planner->arena, offset, column);
-    const struct expr *known = value ? expr_unary(planner->arena, offset, OPERATOR_IS_NOT_NULL, value) : NULL;
+    const struct expr *known = value
+                                   ? expr_unary(planner->arena, offset, OPERATOR_IS_NOT_NULL, value)
+                                   : NULL;
     if (!builder_filter(builder, known))
         return false;
     builder->row.columns[column].type = type_make(TYPE_BIT_REL);
@@ -1196,7 +643,9 @@ bound_rel_emit(struct matcher *matcher, struct pattern_rel *rel)
         struct ast test = {.kind = AST_LABEL_TEST, .offset = offset};
         test.label_test.subject = ast_make_variable(planner, rel->name, offset);
         test.label_test.labels = rel->ast->rel.types;
-        const struct expr *type = test.label_test.subject ? expression_plan(builder, &test, CHECK_PREDICATE) : NULL;
+        const struct expr *type = test.label_test.subject
+                                      ? expression_plan(builder, &test, CHECK_PREDICATE)
+                                      : NULL;
         if (!type || !builder_filter(builder, type))
             return false;
     }
@@ -1205,8 +654,12 @@ bound_rel_emit(struct matcher *matcher, struct pattern_rel *rel)
             return false;
     } else {
         bool is_out = direction == DIRECTION_OUT;
-        if (!bound_end_emit(matcher, rel->left, expression_call(builder, is_out ? "startNode" : "endNode", value, offset)) ||
-            !bound_end_emit(matcher, rel->right, expression_call(builder, is_out ? "endNode" : "startNode", value, offset)))
+        if (!bound_end_emit(
+                matcher, rel->left,
+                expression_call(builder, is_out ? "startNode" : "endNode", value, offset)) ||
+            !bound_end_emit(
+                matcher, rel->right,
+                expression_call(builder, is_out ? "endNode" : "startNode", value, offset)))
             return false;
     }
     return !rel->overlaps || rel_distinct_emit(matcher, rel, row_find(&builder->row, rel->name));
@@ -1237,13 +690,15 @@ expand_emit(struct matcher *matcher, struct pattern_rel *rel, bool from_right)
     else if (matcher->nodes[to].needed || matcher->nodes[to].rel_count > 1)
         target = element_add(matcher, matcher->nodes[to].name, COLUMN_NODE, TYPE_BIT_NODE);
     if (rel->needs_value || rel->overlaps)
-        slot = element_add(matcher, rel->name, rel->needs_value ? COLUMN_VALUE : COLUMN_NODE, TYPE_BIT_REL);
+        slot = element_add(
+            matcher, rel->name, rel->needs_value ? COLUMN_VALUE : COLUMN_NODE, TYPE_BIT_REL);
     if (builder->planner->err)
         return false;
     step->to_slot = target;
     step->rel_slot = slot;
     if (slot != SLOT_NONE && step->direction != DIRECTION_BOTH)
-        builder->row.columns[slot].home = step->direction == DIRECTION_OUT ? step->from_slot : target;
+        builder->row.columns[slot].home = step->direction == DIRECTION_OUT ? step->from_slot
+                                                                           : target;
     matcher->nodes[to].bound = true;
     return !rel->overlaps || rel_distinct_emit(matcher, rel, slot);
 }
@@ -1261,9 +716,12 @@ bound_nodes_check(struct matcher *matcher)
         builder->row.columns[column].shown = true;
         if (builder->row.columns[column].type.mask == TYPE_BIT_NODE)
             continue;
-        const struct expr *value = expr_column(planner->arena, matcher->nodes[i].ast->offset, column);
-        const struct expr *test =
-            value ? expr_unary(planner->arena, matcher->nodes[i].ast->offset, OPERATOR_IS_NOT_NULL, value) : NULL;
+        const struct expr *value = expr_column(
+            planner->arena, matcher->nodes[i].ast->offset, column);
+        const struct expr *test = value ? expr_unary(
+                                              planner->arena, matcher->nodes[i].ast->offset,
+                                              OPERATOR_IS_NOT_NULL, value)
+                                        : NULL;
         if (!builder_filter(builder, test))
             return false;
         builder->row.columns[column].type = type_make(TYPE_BIT_NODE);
@@ -1319,36 +777,6 @@ steps_emit(struct matcher *matcher)
 
 /* --- conjuncts --- */
 
-/* (a)-[:T]->(b) or NOT of it, between nodes that are bound or of which nothing is asked: a step can do it. */
-static bool
-conjunct_is_exists_step(const struct matcher *matcher, const struct conjunct *conjunct, bool *negate)
-{
-    const struct ast *ast = conjunct->ast;
-    *negate = ast->kind == AST_NOT;
-    if (*negate)
-        ast = ast->unary.operand;
-    if (ast->kind != AST_PATTERN_EXPRESSION)
-        return false;
-    const struct ast *path = ast->pattern_expression.path;
-    if (path->item_count != 3 || path_is_shortest(path))
-        return false;
-    const struct ast *rel = path->items[1];
-    if (rel->rel.variable || rel->rel.range || rel->rel.properties || rel->rel.where)
-        return false;
-    for (uint32_t i = 0; i < 3; i += 2) {
-        const struct ast *node = path->items[i];
-        if (node->node.labels || node->node.properties || node->node.where)
-            return false;
-        if (!node->node.variable)
-            continue;
-        uint32_t column = row_find(&matcher->builder->row, node->node.variable->text);
-        bool is_element = node_find(matcher, node->node.variable->text) != SLOT_NONE;
-        if (!is_element && (column == SLOT_NONE || matcher->builder->row.columns[column].type.mask != TYPE_BIT_NODE))
-            return false;
-    }
-    return path->items[0]->node.variable || path->items[2]->node.variable;
-}
-
 static bool
 exists_step_emit(struct matcher *matcher, const struct conjunct *conjunct, bool negate)
 {
@@ -1366,7 +794,8 @@ exists_step_emit(struct matcher *matcher, const struct conjunct *conjunct, bool 
     if (!step)
         return false;
     step->from_slot = column;
-    step->to_slot = to->node.variable ? row_find(&builder->row, to->node.variable->text) : SLOT_NONE;
+    step->to_slot = to->node.variable ? row_find(&builder->row, to->node.variable->text)
+                                      : SLOT_NONE;
     step->direction = (uint8_t)direction_from(&rel, from_right);
     step->types = rel.types;
     step->type_count = rel.type_count;
@@ -1395,10 +824,11 @@ conjunct_emit(struct matcher *matcher, struct conjunct *conjunct)
         step->label = label;
         return true;
     }
-    bool is_property = conjunct->value && !conjunct->is_in && !conjunct->is_id && ast_is_row_free(conjunct->value);
+    bool is_property = conjunct->value && !conjunct->is_in && !conjunct->is_id &&
+                       ast_is_row_free(conjunct->value);
     if (is_property && expression_check(builder, NULL, conjunct->ast, CHECK_PREDICATE, false)) {
-        struct text name =
-            conjunct->node != SLOT_NONE ? matcher->nodes[conjunct->node].name : matcher->rels[conjunct->rel].name;
+        struct text name = conjunct->node != SLOT_NONE ? matcher->nodes[conjunct->node].name
+                                                       : matcher->rels[conjunct->rel].name;
         uint32_t column = row_find(&builder->row, name);
         const struct expr *value = expression_plan(builder, conjunct->value, CHECK_VALUE);
         if (!value || !builder_move(builder, column))
@@ -1424,12 +854,14 @@ conjuncts_apply(struct matcher *matcher, bool late)
     for (uint32_t round = 0; round < 3; round++) {
         for (uint32_t i = 0; i < matcher->conjunct_count; i++) {
             struct conjunct *conjunct = &matcher->conjuncts[i];
-            if (conjunct->done || (conjunct->late && !late) || names_unbound(matcher, conjunct->ast))
+            if (conjunct->done || (conjunct->late && !late) ||
+                names_unbound(matcher, conjunct->ast))
                 continue;
             if (conjunct->node != SLOT_NONE && !matcher->nodes[conjunct->node].bound)
                 continue;
             const struct open_traversal *open = matcher->builder->open;
-            bool is_here = open && conjunct->node != SLOT_NONE && open->at == node_column(matcher, conjunct->node);
+            bool is_here = open && conjunct->node != SLOT_NONE &&
+                           open->at == node_column(matcher, conjunct->node);
             if ((round == 0 && !is_here) || (round == 1 && !conjunct->label && !conjunct->value))
                 continue;
             conjunct->done = true;
@@ -1520,7 +952,8 @@ path_compute(struct matcher *matcher, const struct ast *path)
         if (!expr->children[i])
             return planner_no_memory(planner);
     }
-    uint32_t column = builder_compute(builder, path->path.variable->text, expr, type_make(TYPE_BIT_PATH));
+    uint32_t column = builder_compute(
+        builder, path->path.variable->text, expr, type_make(TYPE_BIT_PATH));
     if (column == SLOT_NONE)
         return false;
     builder->row.columns[column].shown = true;
@@ -1532,7 +965,8 @@ paths_emit(struct matcher *matcher)
 {
     for (uint32_t i = 0; i < matcher->path_count; i++) {
         const struct ast *path = matcher->paths[i];
-        if (!path->path.variable || row_find(&matcher->builder->row, path->path.variable->text) != SLOT_NONE)
+        if (!path->path.variable ||
+            row_find(&matcher->builder->row, path->path.variable->text) != SLOT_NONE)
             continue;
         if (!builder_uses(matcher->builder, path->path.variable->text, false))
             continue;
@@ -1554,14 +988,18 @@ shortest_emit(struct matcher *matcher, const struct ast *path)
         if (names_path || (rel->rel.variable && ast_uses(where, rel->rel.variable->text)))
             return planner_fail(
                 planner, where, ERR(UNSUPPORTED),
-                "A condition on a shortest path in the same WHERE is not supported; put it after WITH to filter the shortest paths");
+                "A condition on a shortest path in the same WHERE is not supported; put it after "
+                "WITH to filter the shortest paths");
     }
     if (rel->rel.where)
-        return planner_fail(planner, rel->rel.where, ERR(UNSUPPORTED), "WHERE inside shortestPath is not supported");
+        return planner_fail(
+            planner, rel->rel.where, ERR(UNSUPPORTED),
+            "WHERE inside shortestPath is not supported");
     struct step *step = planner_allocate(planner, sizeof(*step));
     const struct ast *map = rel->rel.properties;
     if (map && map->kind == AST_PARAMETER)
-        return planner_fail(planner, map, ERR(SYNTAX), "Parameter maps cannot be used in MATCH patterns");
+        return planner_fail(
+            planner, map, ERR(SYNTAX), "Parameter maps cannot be used in MATCH patterns");
     const struct expr **values = map ? map_values_plan(builder, map) : NULL;
     if (!step || (map && !values) || !builder_close(builder))
         return false;
@@ -1571,7 +1009,9 @@ shortest_emit(struct matcher *matcher, const struct ast *path)
         !rel_range_find(planner, rel, &step->min, &step->max))
         return false;
     if (step->min > 1)
-        return planner_fail(planner, rel, ERR(SYNTAX), "shortestPath(...) does not support a minimal length different from 0 or 1");
+        return planner_fail(
+            planner, rel, ERR(SYNTAX),
+            "shortestPath(...) does not support a minimal length different from 0 or 1");
     step->kind = STEP_VAR_EXPAND;
     step->types = types;
     step->direction = (uint8_t)rel_direction(rel);
@@ -1581,7 +1021,8 @@ shortest_emit(struct matcher *matcher, const struct ast *path)
         return false;
     struct op *op = builder_op(builder, OP_SHORTEST_PATH);
     struct static_type type = type_list_of(type_make(TYPE_BIT_REL));
-    uint32_t column = row_add(planner, &builder->row, element_name(matcher, rel), COLUMN_VALUE, type);
+    uint32_t column = row_add(
+        planner, &builder->row, element_name(matcher, rel), COLUMN_VALUE, type);
     if (!op || column == SLOT_NONE)
         return false;
     builder->row.columns[column].shown = true;

@@ -95,7 +95,9 @@ put_slot(struct step_sheet *out, uint32_t slot)
 static void
 put_token(struct step_sheet *out, enum token_kind kind, uint32_t token)
 {
-    sheet_put(&out->sheet, token == TOKEN_NONE ? TEXT("?") : catalog_name(out->planner->catalog, kind, token));
+    sheet_put(
+        &out->sheet,
+        token == TOKEN_NONE ? TEXT("?") : catalog_name(out->planner->catalog, kind, token));
 }
 
 /* (a)-[r:T*1..3]->(b) */
@@ -182,7 +184,8 @@ static const char *const step_names[] = {
     [STEP_REL_DISTINCT] = "RelDistinct",
     [STEP_NODE_EQUAL] = "NodeEqual",
 };
-_Static_assert(sizeof(step_names) / sizeof(step_names[0]) == STEP_KIND_COUNT, "every step has a name");
+_Static_assert(
+    sizeof(step_names) / sizeof(step_names[0]) == STEP_KIND_COUNT, "every step has a name");
 
 static void
 put_step(struct step_sheet *out, const struct step *step)
@@ -255,7 +258,8 @@ row_names(struct planner *planner, const struct row *row)
         struct sheet sheet = {.arena = planner->arena};
         if (column->name.data) {
             sheet_put_name(&sheet, column->name);
-        } else if (column->fetch_entity != SLOT_NONE && row->columns[column->fetch_entity].name.data) {
+        } else if (
+            column->fetch_entity != SLOT_NONE && row->columns[column->fetch_entity].name.data) {
             sheet_put_name(&sheet, row->columns[column->fetch_entity].name);
             sheet_put_string(&sheet, column->fetch_kind == FETCH_LABEL ? ":" : ".");
             sheet_put(&sheet, column->fetch_name);
@@ -275,7 +279,9 @@ steps_print(struct builder *builder, struct op *op)
 {
     struct planner *planner = builder->planner;
     struct step_sheet out = {
-        .sheet = {.arena = planner->arena}, .planner = planner, .names = row_names(planner, &builder->row)};
+        .sheet = {.arena = planner->arena},
+        .planner = planner,
+        .names = row_names(planner, &builder->row)};
     if (!out.names)
         return false;
     for (uint32_t i = 0; i < op->traversal->step_count; i++) {
@@ -315,21 +321,34 @@ traversal_end_print(struct builder *builder, struct op *op)
 /* --- operators --- */
 
 static const char *const op_names[] = {
-    [OP_NONE] = "None",           [OP_UNIT] = "Unit",
-    [OP_ARGUMENT] = "Argument",   [OP_TRAVERSE] = "Traverse",
-    [OP_FILTER] = "Filter",       [OP_PROJECT] = "Project",
-    [OP_UNWIND] = "Unwind",       [OP_DISTINCT] = "Distinct",
-    [OP_AGGREGATE] = "Aggregate", [OP_SORT] = "Sort",
-    [OP_LIMIT] = "Limit",         [OP_UNION] = "Union",
-    [OP_APPLY] = "Apply",         [OP_FETCH] = "Fetch",
-    [OP_HYDRATE] = "Hydrate",     [OP_SHORTEST_PATH] = "ShortestPath",
-    [OP_CREATE] = "Create",       [OP_MERGE] = "Merge",
-    [OP_SET] = "Set",             [OP_DELETE] = "Delete",
-    [OP_FOREACH] = "Foreach",     [OP_EAGER] = "Eager",
-    [OP_PROCEDURE] = "Procedure", [OP_SCHEMA] = "Schema",
+    [OP_NONE] = "None",
+    [OP_UNIT] = "Unit",
+    [OP_ARGUMENT] = "Argument",
+    [OP_TRAVERSE] = "Traverse",
+    [OP_FILTER] = "Filter",
+    [OP_PROJECT] = "Project",
+    [OP_UNWIND] = "Unwind",
+    [OP_DISTINCT] = "Distinct",
+    [OP_AGGREGATE] = "Aggregate",
+    [OP_SORT] = "Sort",
+    [OP_LIMIT] = "Limit",
+    [OP_UNION] = "Union",
+    [OP_APPLY] = "Apply",
+    [OP_FETCH] = "Fetch",
+    [OP_HYDRATE] = "Hydrate",
+    [OP_SHORTEST_PATH] = "ShortestPath",
+    [OP_CREATE] = "Create",
+    [OP_MERGE] = "Merge",
+    [OP_SET] = "Set",
+    [OP_DELETE] = "Delete",
+    [OP_FOREACH] = "Foreach",
+    [OP_EAGER] = "Eager",
+    [OP_PROCEDURE] = "Procedure",
+    [OP_SCHEMA] = "Schema",
     [OP_RESULT] = "Result",
 };
-_Static_assert(sizeof(op_names) / sizeof(op_names[0]) == OP_KIND_COUNT, "every operator has a name");
+_Static_assert(
+    sizeof(op_names) / sizeof(op_names[0]) == OP_KIND_COUNT, "every operator has a name");
 
 static const char *const apply_names[] = {"Inner", "Optional", "Semi", "Count", "Collect"};
 

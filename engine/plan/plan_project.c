@@ -16,7 +16,7 @@
 enum { ITEM_COUNT_MAX = 5000 };
 
 struct item {
-    const struct ast *ast;    /* where errors point */
+    const struct ast *ast; /* where errors point */
     const struct ast *value;
     struct text name;
     bool has_aggregate;
@@ -82,14 +82,16 @@ projection_plan(struct builder *builder, const struct ast *clause)
 /* --- items --- */
 
 static bool
-item_add(struct projection *projection, const struct ast *ast, const struct ast *value, struct text name)
+item_add(
+    struct projection *projection, const struct ast *ast, const struct ast *value, struct text name)
 {
     struct item *item = array_push(
-        projection->builder->planner, (void **)&projection->items, &projection->item_count, &projection->item_room,
-        sizeof(*item));
+        projection->builder->planner, (void **)&projection->items, &projection->item_count,
+        &projection->item_room, sizeof(*item));
     if (!item)
         return false;
-    *item = (struct item){.ast = ast, .value = value, .name = name, .has_aggregate = ast_has_aggregate(value)};
+    *item = (struct item){
+        .ast = ast, .value = value, .name = name, .has_aggregate = ast_has_aggregate(value)};
     projection->has_aggregate = projection->has_aggregate || item->has_aggregate;
     return true;
 }
@@ -104,11 +106,14 @@ star_collect(struct projection *projection)
         struct text name = builder->row.columns[i].name;
         if (!name.data || name_is_anonymous(name))
             continue;
-        struct ast *variable = ast_make_variable(builder->planner, name, projection->clause->offset);
+        struct ast *variable = ast_make_variable(
+            builder->planner, name, projection->clause->offset);
         if (!variable || !item_add(projection, projection->clause, variable, name))
             return false;
         for (uint32_t k = projection->item_count - 1;
-             k > begin && text_compare(projection->items[k].name, projection->items[k - 1].name) < 0; k--) {
+             k > begin &&
+             text_compare(projection->items[k].name, projection->items[k - 1].name) < 0;
+             k--) {
             struct item swapped = projection->items[k];
             projection->items[k] = projection->items[k - 1];
             projection->items[k - 1] = swapped;
@@ -116,7 +121,8 @@ star_collect(struct projection *projection)
     }
     if (projection->item_count == begin && projection->is_return)
         return planner_fail(
-            builder->planner, projection->clause, ERR(SYNTAX), "RETURN * is not allowed when there are no variables in scope");
+            builder->planner, projection->clause, ERR(SYNTAX),
+            "RETURN * is not allowed when there are no variables in scope");
     return true;
 }
 
@@ -128,19 +134,23 @@ items_collect(struct projection *projection)
         return false;
     for (uint32_t i = 0; i < projection->clause->item_count; i++) {
         const struct ast *column = projection->clause->items[i];
-        if (!projection->is_return && !(column->flags & AST_FLAG_ALIASED) && column->column.value->kind != AST_VARIABLE)
-            return planner_fail(planner, column, ERR(SYNTAX), "Expression in WITH must be aliased (use AS)");
+        if (!projection->is_return && !(column->flags & AST_FLAG_ALIASED) &&
+            column->column.value->kind != AST_VARIABLE)
+            return planner_fail(
+                planner, column, ERR(SYNTAX), "Expression in WITH must be aliased (use AS)");
         if (!item_add(projection, column, column->column.value, column->text))
             return false;
     }
     if (projection->item_count > ITEM_COUNT_MAX)
         return planner_fail(
-            planner, projection->clause, ERR(LIMIT), "At most %d columns can be returned", ITEM_COUNT_MAX);
+            planner, projection->clause, ERR(LIMIT), "At most %d columns can be returned",
+            ITEM_COUNT_MAX);
     for (uint32_t i = 0; i < projection->item_count; i++) {
         for (uint32_t k = 0; k < i; k++) {
             if (text_equal(projection->items[i].name, projection->items[k].name))
                 return planner_fail(
-                    planner, projection->items[i].ast, ERR(SYNTAX), "Multiple result columns with the same name are not supported: `%.*s`",
+                    planner, projection->items[i].ast, ERR(SYNTAX),
+                    "Multiple result columns with the same name are not supported: `%.*s`",
                     TEXT_ARGS(projection->items[i].name));
         }
     }
@@ -163,10 +173,13 @@ count_check(struct projection *projection, const struct ast *ast, const char *ke
         return false;
     struct static_type type = type_of(builder, NULL, ast);
     if (ast_has_subquery(ast) || !(type.mask & TYPE_BIT_INTEGER))
-        return planner_fail(builder->planner, ast, ERR(SYNTAX), "Invalid input for %s: expected an integer", keyword);
+        return planner_fail(
+            builder->planner, ast, ERR(SYNTAX), "Invalid input for %s: expected an integer",
+            keyword);
     if (ast->kind == AST_INTEGER && ast->word.integer < 0)
         return planner_fail(
-            builder->planner, ast, ERR(SYNTAX), "Invalid input for %s: must not be negative", keyword);
+            builder->planner, ast, ERR(SYNTAX), "Invalid input for %s: must not be negative",
+            keyword);
     return true;
 }
 
@@ -174,10 +187,12 @@ static bool
 items_check(struct projection *projection)
 {
     for (uint32_t i = 0; i < projection->item_count; i++) {
-        if (!expression_check(projection->builder, NULL, projection->items[i].value, CHECK_VALUE, true))
+        if (!expression_check(
+                projection->builder, NULL, projection->items[i].value, CHECK_VALUE, true))
             return false;
     }
-    return count_check(projection, projection->skip, "SKIP") && count_check(projection, projection->limit, "LIMIT");
+    return count_check(projection, projection->skip, "SKIP") &&
+           count_check(projection, projection->limit, "LIMIT");
 }
 
 /* --- aliases --- */
@@ -225,7 +240,9 @@ alias_replaced(const struct projection *projection, const struct ast *ast)
     *copy = *ast;
     copy->items = items;
     for (uint32_t i = 0; i < AST_SLOT_COUNT; i++)
-        copy->slot[i] = ast->slot[i] ? (struct ast *)(uintptr_t)alias_replaced(projection, ast->slot[i]) : NULL;
+        copy->slot[i] = ast->slot[i]
+                            ? (struct ast *)(uintptr_t)alias_replaced(projection, ast->slot[i])
+                            : NULL;
     for (uint32_t i = 0; i < ast->item_count; i++)
         items[i] = (struct ast *)(uintptr_t)alias_replaced(projection, ast->items[i]);
     return copy;
@@ -269,7 +286,8 @@ key_aggregates_check(const struct projection *projection, const struct ast *key)
                 return true;
         }
         return planner_fail(
-            projection->builder->planner, key, ERR(SYNTAX), "An aggregating function in ORDER BY must also be projected");
+            projection->builder->planner, key, ERR(SYNTAX),
+            "An aggregating function in ORDER BY must also be projected");
     }
     for (uint32_t i = 0; i < ast_child_count(key); i++) {
         const struct ast *child = ast_child(key, i);
@@ -289,7 +307,8 @@ keys_collect(struct projection *projection)
         return true;
     projection->key_count = projection->order->item_count;
     projection->keys = planner_allocate(planner, projection->key_count * sizeof(*projection->keys));
-    projection->key_columns = planner_allocate(planner, projection->key_count * sizeof(*projection->key_columns));
+    projection->key_columns = planner_allocate(
+        planner, projection->key_count * sizeof(*projection->key_columns));
     if (!projection->keys || !projection->key_columns)
         return false;
     for (uint32_t i = 0; i < projection->key_count; i++) {
@@ -297,14 +316,17 @@ keys_collect(struct projection *projection)
         bool has_aggregate = ast_has_aggregate(written);
         if (has_aggregate && !projection->has_aggregate)
             return planner_fail(
-                planner, written, ERR(SYNTAX), "Invalid use of aggregating function in ORDER BY: nothing is aggregated");
+                planner, written, ERR(SYNTAX),
+                "Invalid use of aggregating function in ORDER BY: nothing is aggregated");
         projection->keys[i] = written;
         if (item_find(projection, written) != SLOT_NONE)
             continue;
         projection->keys[i] = alias_replaced(projection, written);
         if (!planner->err && !key_aggregates_check(projection, projection->keys[i]))
             return false;
-        if (planner->err || !expression_check(builder, NULL, projection->keys[i], CHECK_VALUE, projection->has_aggregate))
+        if (planner->err ||
+            !expression_check(
+                builder, NULL, projection->keys[i], CHECK_VALUE, projection->has_aggregate))
             return false;
     }
     return true;
@@ -326,19 +348,25 @@ struct making {
 };
 
 static uint32_t
-making_add(struct projection *projection, struct making *making, const struct expr *expr, struct text name, struct static_type type)
+making_add(
+    struct projection *projection,
+    struct making *making,
+    const struct expr *expr,
+    struct text name,
+    struct static_type type)
 {
     struct builder *builder = projection->builder;
     struct planner *planner = builder->planner;
     if (!expr || planner->err)
         return SLOT_NONE;
-    const struct plan_column *source = expr->kind == EXPR_COLUMN ? &builder->row.columns[expr->slot] : NULL;
+    const struct plan_column *source = expr->kind == EXPR_COLUMN ? &builder->row.columns[expr->slot]
+                                                                 : NULL;
     /* What a subquery returns may meet a value column in a UNION; the result is hydrated anyway. */
     bool keeps_kind = source && !(projection->is_return && builder->outer);
     uint8_t kind = keeps_kind ? source->kind : COLUMN_VALUE;
     uint32_t count = making->row.count;
-    const struct expr **added =
-        array_push(planner, (void **)&making->exprs, &count, &making->expr_room, sizeof(*added));
+    const struct expr **added = array_push(
+        planner, (void **)&making->exprs, &count, &making->expr_room, sizeof(*added));
     uint32_t column = row_add(planner, &making->row, name, kind, type);
     if (!added || column == SLOT_NONE)
         return SLOT_NONE;
@@ -354,7 +382,8 @@ making_finish(struct projection *projection, struct making *making)
 {
     struct builder *builder = projection->builder;
     assert(!builder->open);
-    bool is_identity = making->row.count == builder->row.count && builder->op->kind != OP_UNIT && builder->op->kind != OP_ARGUMENT;
+    bool is_identity = making->row.count == builder->row.count && builder->op->kind != OP_UNIT &&
+                       builder->op->kind != OP_ARGUMENT;
     for (uint32_t i = 0; i < making->row.count && is_identity; i++) {
         is_identity = making->exprs[i]->kind == EXPR_COLUMN && making->exprs[i]->slot == i &&
                       builder->row.columns[i].kind == making->row.columns[i].kind;
@@ -377,8 +406,8 @@ making_finish(struct projection *projection, struct making *making)
 static bool
 uses_property(const struct ast *ast, struct text name, struct text key)
 {
-    if (ast->kind == AST_PROPERTY && ast->property.subject->kind == AST_VARIABLE && text_equal(ast->text, key) &&
-        text_equal(ast->property.subject->text, name))
+    if (ast->kind == AST_PROPERTY && ast->property.subject->kind == AST_VARIABLE &&
+        text_equal(ast->text, key) && text_equal(ast->property.subject->text, name))
         return true;
     for (uint32_t i = 0; i < ast_child_count(ast); i++) {
         const struct ast *child = ast_child(ast, i);
@@ -398,12 +427,16 @@ fetched_hand_on(struct projection *projection, struct making *making)
             continue;
         for (uint32_t k = 0; k < projection->item_count; k++) {
             const struct expr *entity = making->exprs[projection->items[k].column];
-            bool is_used = projection->where && uses_property(projection->where, projection->items[k].name, fetched->fetch_name);
+            bool is_used = projection->where &&
+                           uses_property(
+                               projection->where, projection->items[k].name, fetched->fetch_name);
             for (uint32_t c = builder->clause_index + 1; c < builder->clause_count && !is_used; c++)
-                is_used = uses_property(builder->clauses[c], projection->items[k].name, fetched->fetch_name);
+                is_used = uses_property(
+                    builder->clauses[c], projection->items[k].name, fetched->fetch_name);
             if (!is_used || entity->kind != EXPR_COLUMN || entity->slot != fetched->fetch_entity)
                 continue;
-            const struct expr *expr = expr_column(builder->planner->arena, projection->clause->offset, i);
+            const struct expr *expr = expr_column(
+                builder->planner->arena, projection->clause->offset, i);
             uint32_t column = making_add(projection, making, expr, (struct text){0}, fetched->type);
             if (column == SLOT_NONE)
                 return false;
@@ -420,7 +453,8 @@ static bool
 where_needs_old(const struct projection *projection, const struct ast *ast)
 {
     if (ast->kind == AST_VARIABLE)
-        return !item_named(projection, ast->text) && row_find(&projection->builder->row, ast->text) != SLOT_NONE;
+        return !item_named(projection, ast->text) &&
+               row_find(&projection->builder->row, ast->text) != SLOT_NONE;
     for (uint32_t i = 0; i < ast_child_count(ast); i++) {
         const struct ast *child = ast_child(ast, i);
         if (child && where_needs_old(projection, child))
@@ -435,10 +469,13 @@ top_limit(struct projection *projection)
 {
     struct builder *builder = projection->builder;
     const struct expr *limit = expression_compile(builder, projection->limit);
-    const struct expr *skip = projection->skip && limit ? expression_compile(builder, projection->skip) : NULL;
+    const struct expr *skip = projection->skip && limit
+                                  ? expression_compile(builder, projection->skip)
+                                  : NULL;
     if (!skip)
         return limit;
-    return expr_binary(builder->planner->arena, projection->limit->offset, OPERATOR_ADD, skip, limit);
+    return expr_binary(
+        builder->planner->arena, projection->limit->offset, OPERATOR_ADD, skip, limit);
 }
 
 /* Closes the traversal; with ORDER BY and LIMIT as a top-k over the keys. Whatever the items fetch must be
@@ -454,7 +491,8 @@ traversal_close_top(struct projection *projection)
     struct sort_key *keys = planner_allocate(planner, projection->key_count * sizeof(*keys));
     for (uint32_t i = 0; keys && i < projection->key_count; i++) {
         uint32_t item = item_find(projection, projection->keys[i]);
-        const struct ast *key = item == SLOT_NONE ? projection->keys[i] : projection->items[item].value;
+        const struct ast *key = item == SLOT_NONE ? projection->keys[i]
+                                                  : projection->items[item].value;
         keys[i].expr = expression_compile(builder, key);
         keys[i].descending = projection->order->items[i]->flags & AST_FLAG_DESCENDING;
         if (!keys[i].expr)
@@ -483,8 +521,8 @@ plain_prepare(struct projection *projection)
     struct builder *builder = projection->builder;
     struct planner *planner = builder->planner;
     uint32_t count = 0;
-    const struct ast **asts =
-        planner_allocate(planner, (projection->item_count + projection->key_count + 1) * sizeof(*asts));
+    const struct ast **asts = planner_allocate(
+        planner, (projection->item_count + projection->key_count + 1) * sizeof(*asts));
     if (!asts)
         return false;
     for (uint32_t i = 0; i < projection->item_count; i++)
@@ -512,7 +550,8 @@ items_substitute(struct projection *projection)
 {
     for (uint32_t i = 0; i < projection->item_count; i++) {
         const struct item *item = &projection->items[i];
-        if (item->value->kind != AST_VARIABLE && !substitution_add(projection->builder, item->value, item->column, true, false))
+        if (item->value->kind != AST_VARIABLE &&
+            !substitution_add(projection->builder, item->value, item->column, true, false))
             return false;
     }
     return true;
@@ -526,7 +565,8 @@ distinct_plan(struct projection *projection)
     struct planner *planner = builder->planner;
     struct op *distinct = builder_op(builder, OP_DISTINCT);
     uint32_t count = 0;
-    const struct ast **asts = planner_allocate(planner, (projection->key_count + 1) * sizeof(*asts));
+    const struct ast **asts = planner_allocate(
+        planner, (projection->key_count + 1) * sizeof(*asts));
     if (!distinct || !asts || !op_seal(builder, distinct))
         return false;
     for (uint32_t i = 0; i < projection->key_count; i++) {
@@ -548,8 +588,8 @@ distinct_plan(struct projection *projection)
             continue;
         const struct ast *key = projection->order->items[i]->sort.value;
         struct static_type type = type_of(builder, NULL, key);
-        projection->key_columns[i] =
-            builder_compute(builder, (struct text){0}, expression_compile(builder, key), type);
+        projection->key_columns[i] = builder_compute(
+            builder, (struct text){0}, expression_compile(builder, key), type);
         if (projection->key_columns[i] == SLOT_NONE)
             return false;
     }
@@ -561,7 +601,8 @@ static bool
 plain_plan(struct projection *projection)
 {
     struct builder *builder = projection->builder;
-    if (projection->where && is_plain_row(projection) && where_needs_old(projection, projection->where)) {
+    if (projection->where && is_plain_row(projection) &&
+        where_needs_old(projection, projection->where)) {
         projection->predicate = alias_replaced(projection, projection->where);
         if (!expression_check(builder, NULL, projection->predicate, CHECK_PREDICATE, false))
             return false;
@@ -572,7 +613,8 @@ plain_plan(struct projection *projection)
     for (uint32_t i = 0; i < projection->item_count; i++) {
         struct item *item = &projection->items[i];
         struct static_type type = type_of(builder, NULL, item->value);
-        item->column = making_add(projection, &making, expression_compile(builder, item->value), item->name, type);
+        item->column = making_add(
+            projection, &making, expression_compile(builder, item->value), item->name, type);
         if (item->column == SLOT_NONE)
             return false;
     }
@@ -586,14 +628,15 @@ plain_plan(struct projection *projection)
             continue; /* computed from the distinct rows */
         struct static_type type = type_of(builder, NULL, projection->keys[i]);
         projection->key_columns[i] = making_add(
-            projection, &making, expression_compile(builder, projection->keys[i]), (struct text){0}, type);
+            projection, &making, expression_compile(builder, projection->keys[i]), (struct text){0},
+            type);
         if (projection->key_columns[i] == SLOT_NONE)
             return false;
     }
     if (projection->predicate) {
         projection->predicate_column = making_add(
-            projection, &making, expression_compile(builder, projection->predicate), (struct text){0},
-            type_make(TYPE_BIT_BOOLEAN));
+            projection, &making, expression_compile(builder, projection->predicate),
+            (struct text){0}, type_make(TYPE_BIT_BOOLEAN));
         if (projection->predicate_column == SLOT_NONE)
             return false;
     }
@@ -622,7 +665,8 @@ aggregates_collect(struct planner *planner, struct aggregates *aggregates, const
                 return true;
         }
         const struct ast **added = array_push(
-            planner, (void **)&aggregates->calls, &aggregates->count, &aggregates->room, sizeof(*added));
+            planner, (void **)&aggregates->calls, &aggregates->count, &aggregates->room,
+            sizeof(*added));
         if (added)
             *added = ast;
         return added != NULL;
@@ -664,7 +708,9 @@ grouped_collect(struct projection *projection, struct aggregates *aggregates, ui
         }
         if (subquery_outside_aggregate(item->value))
             return planner_fail(
-                planner, item->ast, ERR(UNSUPPORTED), "A subquery beside an aggregating function in one expression is not supported; use WITH");
+                planner, item->ast, ERR(UNSUPPORTED),
+                "A subquery beside an aggregating function in one expression is not supported; use "
+                "WITH");
         if (!aggregates_collect(planner, aggregates, item->value))
             return false;
     }
@@ -726,7 +772,10 @@ simple_key(const struct ast *ast)
 
 static bool
 aggregate_emit(
-    struct projection *projection, const struct expr **groups, uint32_t group_count, struct aggregation *aggregations,
+    struct projection *projection,
+    const struct expr **groups,
+    uint32_t group_count,
+    struct aggregation *aggregations,
     uint32_t aggregate_count)
 {
     struct builder *builder = projection->builder;
@@ -757,14 +806,19 @@ aggregate_emit(
 /* The row of the aggregation: keys, then aggregates, all known as substitutions; names come later, so that
  * the items compute with what the query calls things, not with what it will call them. */
 static bool
-grouped_row_make(struct projection *projection, const struct aggregates *aggregates, const struct ast **keys, uint32_t key_count)
+grouped_row_make(
+    struct projection *projection,
+    const struct aggregates *aggregates,
+    const struct ast **keys,
+    uint32_t key_count)
 {
     struct builder *builder = projection->builder;
     struct planner *planner = builder->planner;
     struct row row = {0};
     for (uint32_t i = 0; i < key_count + aggregates->count; i++) {
         const struct ast *ast = i < key_count ? keys[i] : aggregates->calls[i - key_count];
-        struct static_type type = i < key_count ? type_of(builder, NULL, ast) : aggregate_type(builder, ast);
+        struct static_type type = i < key_count ? type_of(builder, NULL, ast)
+                                                : aggregate_type(builder, ast);
         if (row_add(planner, &row, (struct text){0}, COLUMN_VALUE, type) == SLOT_NONE)
             return false;
     }
@@ -789,12 +843,14 @@ grouped_item_check(struct projection *projection, const struct ast *ast)
         if (ast_equal(builder->substitutions[i].ast, ast) && simple_key(ast))
             return true;
     }
-    if (ast->kind == AST_LIST_COMPREHENSION || ast->kind == AST_REDUCE || (ast->kind >= AST_ALL && ast->kind <= AST_SINGLE))
+    if (ast->kind == AST_LIST_COMPREHENSION || ast->kind == AST_REDUCE ||
+        (ast->kind >= AST_ALL && ast->kind <= AST_SINGLE))
         return true; /* its own variables: the compiler tells the others */
     if (ast->kind == AST_VARIABLE)
         return planner_fail(
             builder->planner, ast, ERR(SYNTAX),
-            "Aggregation column contains implicit grouping expressions: `%.*s` is neither a grouping key nor inside an aggregating function",
+            "Aggregation column contains implicit grouping expressions: `%.*s` is neither a "
+            "grouping key nor inside an aggregating function",
             TEXT_ARGS(ast->text));
     for (uint32_t i = 0; i < ast_child_count(ast); i++) {
         const struct ast *child = ast_child(ast, i);
@@ -816,24 +872,29 @@ grouped_items_plan(struct projection *projection)
     for (uint32_t i = 0; i < projection->item_count; i++) {
         const struct item *item = &projection->items[i];
         asts[i] = item->value;
-        if (item->has_aggregate && !ast_is_aggregate(item->value) && !grouped_item_check(projection, item->value))
+        if (item->has_aggregate && !ast_is_aggregate(item->value) &&
+            !grouped_item_check(projection, item->value))
             return false;
     }
     for (uint32_t i = 0; i < projection->key_count; i++)
-        asts[projection->item_count + i] =
-            item_find(projection, projection->keys[i]) == SLOT_NONE ? projection->keys[i] : NULL;
+        asts[projection->item_count + i] = item_find(projection, projection->keys[i]) == SLOT_NONE
+                                               ? projection->keys[i]
+                                               : NULL;
     if (!expressions_prepare(builder, asts, count))
         return false;
     struct making making = {0};
     for (uint32_t i = 0; i < count; i++) {
         uint32_t key = i - projection->item_count;
         if (!asts[i]) {
-            projection->key_columns[key] = projection->items[item_find(projection, projection->keys[key])].column;
+            projection->key_columns[key] =
+                projection->items[item_find(projection, projection->keys[key])].column;
             continue;
         }
         struct static_type type = type_of(builder, NULL, asts[i]);
-        struct text name = i < projection->item_count ? projection->items[i].name : (struct text){0};
-        uint32_t column = making_add(projection, &making, expression_compile_grouped(builder, asts[i]), name, type);
+        struct text name = i < projection->item_count ? projection->items[i].name
+                                                      : (struct text){0};
+        uint32_t column = making_add(
+            projection, &making, expression_compile_grouped(builder, asts[i]), name, type);
         if (column == SLOT_NONE)
             return false;
         if (i < projection->item_count)
@@ -852,11 +913,13 @@ grouped_plan(struct projection *projection)
     struct planner *planner = builder->planner;
     struct aggregates aggregates = {0};
     uint32_t group_count = 0;
-    if (!grouped_collect(projection, &aggregates, &group_count) || !grouped_prepare(projection, &aggregates))
+    if (!grouped_collect(projection, &aggregates, &group_count) ||
+        !grouped_prepare(projection, &aggregates))
         return false;
     const struct expr **groups = planner_allocate(planner, (group_count + 1) * sizeof(*groups));
     const struct ast **keys = planner_allocate(planner, (group_count + 1) * sizeof(*keys));
-    struct aggregation *aggregations = planner_allocate(planner, (aggregates.count + 1) * sizeof(*aggregations));
+    struct aggregation *aggregations = planner_allocate(
+        planner, (aggregates.count + 1) * sizeof(*aggregations));
     if (!groups || !keys || !aggregations)
         return false;
     uint32_t key_count = 0;
@@ -876,7 +939,8 @@ grouped_plan(struct projection *projection)
     if (!aggregate_emit(projection, groups, group_count, aggregations, aggregates.count))
         return false;
     builder->row = before;
-    if (!grouped_row_make(projection, &aggregates, keys, group_count) || !grouped_items_plan(projection))
+    if (!grouped_row_make(projection, &aggregates, keys, group_count) ||
+        !grouped_items_plan(projection))
         return false;
     builder->rows = group_count == 0 ? 1 : builder->rows / 3;
     return !projection->is_distinct || distinct_plan(projection);
@@ -908,9 +972,12 @@ order_plan(struct projection *projection)
     struct planner *planner = builder->planner;
     if (!projection->order && !projection->skip && !projection->limit)
         return true;
-    const struct expr *skip = projection->skip ? expression_compile(builder, projection->skip) : NULL;
-    const struct expr *limit = projection->limit ? expression_compile(builder, projection->limit) : NULL;
-    struct op *op = planner->err ? NULL : builder_op(builder, projection->order ? OP_SORT : OP_LIMIT);
+    const struct expr *skip = projection->skip ? expression_compile(builder, projection->skip)
+                                               : NULL;
+    const struct expr *limit = projection->limit ? expression_compile(builder, projection->limit)
+                                                 : NULL;
+    struct op *op = planner->err ? NULL
+                                 : builder_op(builder, projection->order ? OP_SORT : OP_LIMIT);
     struct sort_key *keys = planner_allocate(planner, (projection->key_count + 1) * sizeof(*keys));
     if (!op || !keys)
         return false;
@@ -925,7 +992,8 @@ order_plan(struct projection *projection)
     }
     op->sort_keys = keys;
     op->sort_key_count = projection->key_count;
-    if (projection->limit && projection->limit->kind == AST_INTEGER && (double)projection->limit->word.integer < builder->rows)
+    if (projection->limit && projection->limit->kind == AST_INTEGER &&
+        (double)projection->limit->word.integer < builder->rows)
         builder->rows = (double)projection->limit->word.integer;
     op->estimated_rows = builder->rows;
     return op_seal(builder, op);
@@ -936,8 +1004,8 @@ where_plan(struct projection *projection)
 {
     struct builder *builder = projection->builder;
     if (projection->predicate_column != SLOT_NONE) {
-        const struct expr *expr =
-            expr_column(builder->planner->arena, projection->where->offset, projection->predicate_column);
+        const struct expr *expr = expr_column(
+            builder->planner->arena, projection->where->offset, projection->predicate_column);
         if (!builder_filter(builder, expr))
             return false;
     }
@@ -956,8 +1024,8 @@ where_plan(struct projection *projection)
 static bool
 passes_through(const struct projection *projection)
 {
-    if (projection->is_return || !projection->builder->open || !is_plain_row(projection) || projection->order ||
-        projection->skip || projection->limit)
+    if (projection->is_return || !projection->builder->open || !is_plain_row(projection) ||
+        projection->order || projection->skip || projection->limit)
         return false;
     if (projection->where && ast_has_subquery(projection->where))
         return false;
@@ -978,7 +1046,9 @@ pass_through(struct projection *projection)
     struct builder *builder = projection->builder;
     if (projection->where) {
         const struct ast *where = alias_replaced(projection, projection->where);
-        const struct expr *expr = builder->planner->err ? NULL : expression_plan(builder, where, CHECK_PREDICATE);
+        const struct expr *expr = builder->planner->err
+                                      ? NULL
+                                      : expression_plan(builder, where, CHECK_PREDICATE);
         if (!expr || !builder_filter(builder, expr))
             return false;
     }

@@ -29,27 +29,36 @@ creation_plan(struct builder *builder, const struct ast *clause)
     bool is_index = clause->kind == AST_CREATE_INDEX;
     const char *what = is_index ? "An index" : "A constraint";
     if (clause->flags & AST_FLAG_RELATIONSHIP)
-        return planner_fail(planner, clause, ERR(UNSUPPORTED), "%s on relationships is not supported", what);
+        return planner_fail(
+            planner, clause, ERR(UNSUPPORTED), "%s on relationships is not supported", what);
     if (clause->item_count != 1)
-        return planner_fail(planner, clause, ERR(UNSUPPORTED), "%s on several properties is not supported", what);
+        return planner_fail(
+            planner, clause, ERR(UNSUPPORTED), "%s on several properties is not supported", what);
     if (!is_index && !text_equal(clause->create_constraint.kind->text, TEXT("unique")))
         return planner_fail(
-            planner, clause, ERR(UNSUPPORTED), "Only constraints that say IS UNIQUE are supported, not %s",
-            text_equal(clause->create_constraint.kind->text, TEXT("key")) ? "IS NODE KEY" : "IS NOT NULL");
-    const struct ast *options = is_index ? clause->create_index.options : clause->create_constraint.options;
+            planner, clause, ERR(UNSUPPORTED),
+            "Only constraints that say IS UNIQUE are supported, not %s",
+            text_equal(clause->create_constraint.kind->text, TEXT("key")) ? "IS NODE KEY"
+                                                                          : "IS NOT NULL");
+    const struct ast *options = is_index ? clause->create_index.options
+                                         : clause->create_constraint.options;
     if (options)
         return planner_fail(planner, options, ERR(UNSUPPORTED), "OPTIONS is not supported");
     const struct ast *property = clause->items[0];
-    const struct ast *variable = is_index ? clause->create_index.variable : clause->create_constraint.variable;
+    const struct ast *variable = is_index ? clause->create_index.variable
+                                          : clause->create_constraint.variable;
     const struct ast *subject = property->property.subject;
-    if (variable && (!subject || subject->kind != AST_VARIABLE || !text_equal(subject->text, variable->text)))
+    if (variable &&
+        (!subject || subject->kind != AST_VARIABLE || !text_equal(subject->text, variable->text)))
         return planner_fail(
-            planner, property, ERR(SYNTAX), "Expected a property of `%.*s`", TEXT_ARGS(variable->text));
+            planner, property, ERR(SYNTAX), "Expected a property of `%.*s`",
+            TEXT_ARGS(variable->text));
     return schema_emit(
         builder, clause,
         (struct schema_command){
             .action = is_index ? SCHEMA_INDEX_CREATE : SCHEMA_CONSTRAINT_CREATE,
-            .label = is_index ? clause->create_index.label->text : clause->create_constraint.label->text,
+            .label = is_index ? clause->create_index.label->text
+                              : clause->create_constraint.label->text,
             .key = property->text,
         });
 }
@@ -64,10 +73,12 @@ schema_plan(struct builder *builder, const struct ast *clause)
     case AST_DROP_INDEX:
         return schema_emit(builder, clause, (struct schema_command){.action = SCHEMA_INDEX_DROP});
     case AST_DROP_CONSTRAINT:
-        return schema_emit(builder, clause, (struct schema_command){.action = SCHEMA_CONSTRAINT_DROP});
+        return schema_emit(
+            builder, clause, (struct schema_command){.action = SCHEMA_CONSTRAINT_DROP});
     default:
         return planner_fail(
-            builder->planner, clause, ERR(UNSUPPORTED), "This clause is not supported: %s", ast_kind_name(clause->kind));
+            builder->planner, clause, ERR(UNSUPPORTED), "This clause is not supported: %s",
+            ast_kind_name(clause->kind));
     }
 }
 
@@ -85,9 +96,12 @@ yield_add(struct yielding *yielding, const struct ast *at, uint32_t slot, struct
 {
     struct builder *builder = yielding->builder;
     if (row_find(&builder->row, name) != SLOT_NONE)
-        return planner_fail(builder->planner, at, ERR(SYNTAX), "Variable `%.*s` already declared", TEXT_ARGS(name));
+        return planner_fail(
+            builder->planner, at, ERR(SYNTAX), "Variable `%.*s` already declared", TEXT_ARGS(name));
     yielding->slots[yielding->count++] = slot;
-    return row_add(builder->planner, &builder->row, name, COLUMN_VALUE, type_make(TYPE_MASK_PLAIN)) != SLOT_NONE;
+    return row_add(
+               builder->planner, &builder->row, name, COLUMN_VALUE, type_make(TYPE_MASK_PLAIN)) !=
+           SLOT_NONE;
 }
 
 /* The columns asked for; without YIELD all, or the brief ones. */
@@ -118,20 +132,27 @@ yield_columns(struct yielding *yielding, const struct ast *at, const struct ast 
 /* The operator, with the arguments and the columns asked for. */
 static bool
 procedure_emit(
-    struct builder *builder, const struct procedure *procedure, const struct ast *clause, const struct ast *yield, bool brief)
+    struct builder *builder,
+    const struct procedure *procedure,
+    const struct ast *clause,
+    const struct ast *yield,
+    bool brief)
 {
     struct planner *planner = builder->planner;
     bool is_show = clause->kind == AST_SHOW;
     uint32_t argument_count = is_show ? 0 : clause->item_count;
     if (argument_count < procedure->arguments_min || argument_count > procedure->arguments_max)
         return planner_fail(
-            planner, clause, ERR(SYNTAX), "Procedure %.*s takes %u to %u arguments, %u given: %.*s", TEXT_ARGS(procedure->name),
-            procedure->arguments_min, procedure->arguments_max, argument_count, TEXT_ARGS(procedure->signature));
+            planner, clause, ERR(SYNTAX), "Procedure %.*s takes %u to %u arguments, %u given: %.*s",
+            TEXT_ARGS(procedure->name), procedure->arguments_min, procedure->arguments_max,
+            argument_count, TEXT_ARGS(procedure->signature));
     const struct expr **arguments = planner_allocate(planner, argument_count * sizeof(*arguments));
     uint32_t yield_count = yield ? yield->item_count : 0;
-    uint32_t *slots = planner_allocate(planner, (procedure->column_count + yield_count) * sizeof(*slots));
+    uint32_t *slots = planner_allocate(
+        planner, (procedure->column_count + yield_count) * sizeof(*slots));
     const struct ast *const *asts = (const struct ast *const *)clause->items;
-    if (!arguments || !slots || !expressions_plan_home(builder, asts, argument_count, CHECK_VALUE, arguments))
+    if (!arguments || !slots ||
+        !expressions_plan_home(builder, asts, argument_count, CHECK_VALUE, arguments))
         return false;
     struct op *op = builder_op(builder, OP_PROCEDURE);
     struct yielding yielding = {.builder = builder, .procedure = procedure, .slots = slots};
@@ -154,17 +175,22 @@ call_plan(struct builder *builder, const struct ast *clause, bool is_alone)
     const struct procedure *procedure = procedure_lookup(clause->text);
     if (!procedure)
         return planner_fail(
-            planner, clause, ERR(PROCEDURE_NOT_FOUND), "There is no procedure with the name `%.*s`", TEXT_ARGS(clause->text));
+            planner, clause, ERR(PROCEDURE_NOT_FOUND), "There is no procedure with the name `%.*s`",
+            TEXT_ARGS(clause->text));
     const struct ast *yield = clause->call.yield;
     if ((clause->flags & AST_FLAG_NO_PARENTHESES) && !is_alone)
         return planner_fail(
-            planner, clause, ERR(SYNTAX), "Procedure call inside a query does not support passing arguments implicitly; write %.*s()",
+            planner, clause, ERR(SYNTAX),
+            "Procedure call inside a query does not support passing arguments implicitly; write "
+            "%.*s()",
             TEXT_ARGS(clause->text));
     if (!yield && !is_alone && procedure->column_count > 0)
         return planner_fail(
-            planner, clause, ERR(SYNTAX), "Procedure call inside a query does not support naming results implicitly; use YIELD");
+            planner, clause, ERR(SYNTAX),
+            "Procedure call inside a query does not support naming results implicitly; use YIELD");
     if (clause->flags & AST_FLAG_OPTIONAL)
-        return planner_fail(planner, clause, ERR(UNSUPPORTED), "OPTIONAL CALL of a procedure is not supported");
+        return planner_fail(
+            planner, clause, ERR(UNSUPPORTED), "OPTIONAL CALL of a procedure is not supported");
     if (!procedure_emit(builder, procedure, clause, yield, false))
         return false;
     if (!yield || !yield->yield.where)
@@ -215,11 +241,13 @@ show_plan(struct builder *builder, const struct ast *clause)
     struct text name = arena_printf(planner->arena, "SHOW %.*s", TEXT_ARGS(what));
     const struct procedure *procedure = name.data ? procedure_lookup(name) : NULL;
     if (!procedure)
-        return planner_fail(planner, clause, ERR(UNSUPPORTED), "SHOW %.*s is not supported", TEXT_ARGS(what));
+        return planner_fail(
+            planner, clause, ERR(UNSUPPORTED), "SHOW %.*s is not supported", TEXT_ARGS(what));
     const struct ast *yield = clause->show.yield;
     if (!procedure_emit(builder, procedure, clause, yield, !yield))
         return false;
-    bool is_ordered = yield && (yield->yield.order || yield->yield.skip || yield->yield.limit || yield->yield.where);
+    bool is_ordered = yield && (yield->yield.order || yield->yield.skip || yield->yield.limit ||
+                                yield->yield.where);
     if (is_ordered && !show_order(builder, yield))
         return false;
     if (clause->show.where) {

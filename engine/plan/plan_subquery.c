@@ -11,16 +11,20 @@
 
 /* A column of the right row, as it is behind those of the left. */
 static bool
-column_append(struct builder *builder, const struct plan_column *column, uint32_t base, bool is_optional)
+column_append(
+    struct builder *builder, const struct plan_column *column, uint32_t base, bool is_optional)
 {
     struct plan_column *added = array_push(
-        builder->planner, (void **)&builder->row.columns, &builder->row.count, &builder->row.room, sizeof(*added));
+        builder->planner, (void **)&builder->row.columns, &builder->row.count, &builder->row.room,
+        sizeof(*added));
     if (!added)
         return false;
     *added = *column;
     added->shown = added->argument = added->wanted = false;
-    added->hydrated_slot = column->hydrated_slot == SLOT_NONE ? SLOT_NONE : column->hydrated_slot + base;
-    added->fetch_entity = column->fetch_entity == SLOT_NONE ? SLOT_NONE : column->fetch_entity + base;
+    added->hydrated_slot = column->hydrated_slot == SLOT_NONE ? SLOT_NONE
+                                                              : column->hydrated_slot + base;
+    added->fetch_entity = column->fetch_entity == SLOT_NONE ? SLOT_NONE
+                                                            : column->fetch_entity + base;
     added->home = column->home == SLOT_NONE ? SLOT_NONE : column->home + base;
     if (is_optional)
         added->type.mask |= TYPE_BIT_NULL;
@@ -51,7 +55,8 @@ builder_apply(struct builder *builder, struct builder *right, enum apply_mode mo
     struct static_type type = type_make(mode == APPLY_SEMI ? TYPE_BIT_BOOLEAN : TYPE_BIT_INTEGER);
     if (mode == APPLY_COLLECT)
         type = type_list_of(right->row.columns[0].type);
-    uint32_t column = row_add(builder->planner, &builder->row, (struct text){0}, COLUMN_VALUE, type);
+    uint32_t column = row_add(
+        builder->planner, &builder->row, (struct text){0}, COLUMN_VALUE, type);
     if (column == SLOT_NONE)
         return NULL;
     builder->row.columns[column].hydrated = mode == APPLY_COLLECT && right->row.columns[0].hydrated;
@@ -74,17 +79,22 @@ query_expression_plan(struct builder *builder, const struct ast *ast)
     if (planner->err || !query_plan(&right, query, false))
         return false;
     if (planner->writes)
-        return planner_fail(planner, ast, ERR(SYNTAX), "An %s subquery cannot contain any updates",
-                            ast->kind == AST_EXISTS ? "EXISTS" : ast->kind == AST_COUNT ? "COUNT" : "COLLECT");
+        return planner_fail(
+            planner, ast, ERR(SYNTAX), "An %s subquery cannot contain any updates",
+            ast->kind == AST_EXISTS  ? "EXISTS"
+            : ast->kind == AST_COUNT ? "COUNT"
+                                     : "COLLECT");
     planner->writes = wrote;
     if (ast->kind == AST_COLLECT && right.row.count != 1)
-        return planner_fail(planner, ast, ERR(SYNTAX), "A COLLECT subquery must return exactly one column");
+        return planner_fail(
+            planner, ast, ERR(SYNTAX), "A COLLECT subquery must return exactly one column");
     if (ast->kind == AST_COLLECT ? !builder_close(&right) : !builder_keep(&right, NULL, 0))
         return false;
     enum apply_mode mode = ast->kind == AST_EXISTS  ? APPLY_SEMI
                            : ast->kind == AST_COUNT ? APPLY_COUNT
                                                     : APPLY_COLLECT;
-    return builder_apply(builder, &right, mode) && substitution_add(builder, ast, builder->row.count - 1, false, false);
+    return builder_apply(builder, &right, mode) &&
+           substitution_add(builder, ast, builder->row.count - 1, false, false);
 }
 
 /* A pattern predicate may only name what is there. */
@@ -95,7 +105,8 @@ pattern_names_check(struct builder *builder, const struct ast *path)
         const struct ast *variable = path->items[i]->node.variable;
         if (variable && row_find(&builder->row, variable->text) == SLOT_NONE)
             return planner_fail(
-                builder->planner, variable, ERR(SYNTAX), "Variable `%.*s` not defined: a pattern expression cannot introduce variables",
+                builder->planner, variable, ERR(SYNTAX),
+                "Variable `%.*s` not defined: a pattern expression cannot introduce variables",
                 TEXT_ARGS(variable->text));
     }
     return true;
@@ -118,7 +129,8 @@ pattern_expression_plan(struct builder *builder, const struct ast *ast)
                builder_apply(builder, &right, APPLY_SEMI) &&
                substitution_add(builder, ast, builder->row.count - 1, false, false);
     struct ast *named = planner_allocate(planner, sizeof(*named));
-    struct text name = arena_printf(planner->arena, "%cpath%u", ANONYMOUS_BYTE, (unsigned)ast->offset);
+    struct text name = arena_printf(
+        planner->arena, "%cpath%u", ANONYMOUS_BYTE, (unsigned)ast->offset);
     if (!named)
         return false;
     *named = *path;
@@ -129,7 +141,8 @@ pattern_expression_plan(struct builder *builder, const struct ast *ast)
     uint32_t column = row_find(&right.row, name);
     assert(column != SLOT_NONE);
     return builder_finish(&right, column) && builder_apply(builder, &right, APPLY_COLLECT) &&
-           substitution_add(builder, ast, builder->row.count - 1, false, path->flags & AST_FLAG_SHORTEST);
+           substitution_add(
+               builder, ast, builder->row.count - 1, false, path->flags & AST_FLAG_SHORTEST);
 }
 
 static bool
@@ -175,7 +188,8 @@ call_subquery_plan(struct builder *builder, const struct ast *clause)
     for (uint32_t i = 0; i < clause->item_count; i++) {
         if (row_find(&builder->row, clause->items[i]->text) == SLOT_NONE)
             return planner_fail(
-                planner, clause->items[i], ERR(SYNTAX), "Variable `%.*s` not defined", TEXT_ARGS(clause->items[i]->text));
+                planner, clause->items[i], ERR(SYNTAX), "Variable `%.*s` not defined",
+                TEXT_ARGS(clause->items[i]->text));
     }
     if (!builder_close(builder))
         return false;
@@ -189,17 +203,21 @@ call_subquery_plan(struct builder *builder, const struct ast *clause)
     bool has_written = planner->writes;
     planner->writes = wrote || has_written;
     if (!has_return && !has_written)
-        return planner_fail(planner, clause, ERR(SYNTAX), "A CALL subquery must end in RETURN or write something");
+        return planner_fail(
+            planner, clause, ERR(SYNTAX), "A CALL subquery must end in RETURN or write something");
     for (uint32_t i = 0; has_return && i < right.row.count; i++) {
         struct text name = right.row.columns[i].name;
         if (name.data && row_find(&builder->row, name) != SLOT_NONE)
             return planner_fail(
-                planner, clause, ERR(SYNTAX), "Variable `%.*s` already declared in the outer scope", TEXT_ARGS(name));
+                planner, clause, ERR(SYNTAX), "Variable `%.*s` already declared in the outer scope",
+                TEXT_ARGS(name));
         right.row.columns[i].argument = false;
     }
     if (!has_return && !builder_keep(&right, NULL, 0))
         return false;
-    enum apply_mode mode = !has_return ? APPLY_COUNT : (clause->flags & AST_FLAG_OPTIONAL) ? APPLY_OPTIONAL : APPLY_INNER;
+    enum apply_mode mode = !has_return                           ? APPLY_COUNT
+                           : (clause->flags & AST_FLAG_OPTIONAL) ? APPLY_OPTIONAL
+                                                                 : APPLY_INNER;
     if (!builder_apply(builder, &right, mode))
         return false;
     if (has_written) {

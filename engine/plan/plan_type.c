@@ -20,7 +20,8 @@ type_make(uint32_t mask)
 struct static_type
 type_list_of(struct static_type item)
 {
-    return (struct static_type){.mask = TYPE_BIT_LIST, .items = item.mask, .holds = type_holds_entity(item)};
+    return (struct static_type){
+        .mask = TYPE_BIT_LIST, .items = item.mask, .holds = type_holds_entity(item)};
 }
 
 struct static_type
@@ -61,7 +62,8 @@ const char *
 type_name(struct static_type type, char out[160])
 {
     static const char *const names[] = {
-        "Null", "Boolean", "Integer", "Float", "String", "List", "Map", "Node", "Relationship", "Path", "Temporal or Point",
+        "Null",         "Boolean", "Integer",           "Float", "String", "List", "Map", "Node",
+        "Relationship", "Path",    "Temporal or Point",
     };
     size_t size = 0;
     out[0] = '\0';
@@ -97,7 +99,8 @@ static const struct function_type function_types[] = {
     {"toInteger", TYPE_BIT_INTEGER, TYPE_MASK_NUMBER | TYPE_BIT_STRING | TYPE_BIT_BOOLEAN},
     {"toFloat", TYPE_BIT_FLOAT, TYPE_MASK_NUMBER | TYPE_BIT_STRING},
     {"toBoolean", TYPE_BIT_BOOLEAN, TYPE_BIT_BOOLEAN | TYPE_BIT_STRING | TYPE_BIT_INTEGER},
-    {"toString", TYPE_BIT_STRING, TYPE_MASK_NUMBER | TYPE_BIT_STRING | TYPE_BIT_BOOLEAN | TYPE_BIT_OTHER},
+    {"toString", TYPE_BIT_STRING,
+     TYPE_MASK_NUMBER | TYPE_BIT_STRING | TYPE_BIT_BOOLEAN | TYPE_BIT_OTHER},
     {"exists", TYPE_BIT_BOOLEAN, 0},
     {"isEmpty", TYPE_BIT_BOOLEAN, 0},
     {"isNaN", TYPE_BIT_BOOLEAN, 0},
@@ -132,7 +135,8 @@ function_type_find(struct text name)
 }
 
 static struct static_type
-function_result_type(const struct builder *builder, const struct local *locals, const struct ast *ast)
+function_result_type(
+    const struct builder *builder, const struct local *locals, const struct ast *ast)
 {
     struct static_type first = {0};
     for (uint32_t i = 0; i < ast->item_count; i++) {
@@ -145,7 +149,8 @@ function_result_type(const struct builder *builder, const struct local *locals, 
         return type_list_of(type_make(TYPE_BIT_NODE));
     if (text_equal_fold(ast->text, TEXT("relationships")))
         return type_list_of(type_make(TYPE_BIT_REL));
-    bool is_end = text_equal_fold(ast->text, TEXT("startNode")) || text_equal_fold(ast->text, TEXT("endNode"));
+    bool is_end = text_equal_fold(ast->text, TEXT("startNode")) ||
+                  text_equal_fold(ast->text, TEXT("endNode"));
     if (is_end && first.mask == TYPE_BIT_REL)
         return type_make(TYPE_BIT_NODE);
     if (text_equal_fold(ast->text, TEXT("range")))
@@ -191,7 +196,8 @@ arithmetic_type(const struct builder *builder, const struct local *locals, const
                 sum.items |= (left.mask | right.mask) & (uint16_t)~TYPE_BIT_LIST;
                 sum.holds = type_holds_entity(left) || type_holds_entity(right);
                 sum.mask = TYPE_BIT_LIST | TYPE_BIT_NULL;
-                if (!(left.mask & ~(uint32_t)TYPE_BIT_LIST) || !(right.mask & ~(uint32_t)TYPE_BIT_LIST))
+                if (!(left.mask & ~(uint32_t)TYPE_BIT_LIST) ||
+                    !(right.mask & ~(uint32_t)TYPE_BIT_LIST))
                     return sum;
                 sum.mask |= (left.mask | right.mask) & (TYPE_MASK_PLAIN);
                 return sum;
@@ -217,11 +223,13 @@ property_type(const struct builder *builder, const struct local *locals, const s
 }
 
 static struct static_type
-children_type(const struct builder *builder, const struct local *locals, const struct ast *ast, uint32_t mask)
+children_type(
+    const struct builder *builder, const struct local *locals, const struct ast *ast, uint32_t mask)
 {
     struct static_type type = {.mask = (uint16_t)mask};
     for (uint32_t i = 0; i < ast->item_count; i++) {
-        const struct ast *item = ast->items[i]->kind == AST_ENTRY ? ast->items[i]->entry.value : ast->items[i];
+        const struct ast *item = ast->items[i]->kind == AST_ENTRY ? ast->items[i]->entry.value
+                                                                  : ast->items[i];
         if (item->kind == AST_PROJECT_KEY || item->kind == AST_PROJECT_ALL)
             continue;
         struct static_type child = type_of(builder, locals, item);
@@ -355,10 +363,16 @@ struct check {
     bool aggregates_allowed;
 };
 
-static bool check_node(struct check *check, const struct local *locals, const struct ast *ast, enum check_place place);
+static bool check_node(
+    struct check *check, const struct local *locals, const struct ast *ast, enum check_place place);
 
 static bool
-check_type(struct check *check, const struct local *locals, const struct ast *ast, uint32_t allowed, const char *expected)
+check_type(
+    struct check *check,
+    const struct local *locals,
+    const struct ast *ast,
+    uint32_t allowed,
+    const char *expected)
 {
     struct static_type type = type_of(check->builder, locals, ast);
     /* Nothing at all: an item of an empty list, which is never looked at. */
@@ -366,8 +380,8 @@ check_type(struct check *check, const struct local *locals, const struct ast *as
         return true;
     char name[160];
     return planner_fail(
-        check->builder->planner, ast, ERR(SYNTAX), "Type mismatch: expected %s but was %s", expected,
-        type_name(type, name));
+        check->builder->planner, ast, ERR(SYNTAX), "Type mismatch: expected %s but was %s",
+        expected, type_name(type, name));
 }
 
 static bool
@@ -380,11 +394,13 @@ check_variable(struct check *check, const struct local *locals, const struct ast
     if (row_find(&check->builder->row, ast->text) != SLOT_NONE)
         return true;
     return planner_fail(
-        check->builder->planner, ast, ERR(SYNTAX), "Variable `%.*s` not defined", TEXT_ARGS(ast->text));
+        check->builder->planner, ast, ERR(SYNTAX), "Variable `%.*s` not defined",
+        TEXT_ARGS(ast->text));
 }
 
 static bool
-check_children(struct check *check, const struct local *locals, const struct ast *ast, enum check_place place)
+check_children(
+    struct check *check, const struct local *locals, const struct ast *ast, enum check_place place)
 {
     for (uint32_t i = 0; i < ast_child_count(ast); i++) {
         const struct ast *child = ast_child(ast, i);
@@ -402,42 +418,55 @@ check_function(struct check *check, const struct local *locals, const struct ast
     if (!function) {
         const struct function *near = function_suggest(ast->text);
         return planner_fail(
-            planner, ast, ERR(SYNTAX), near ? "Unknown function '%.*s'; did you mean %.*s()?" : "Unknown function '%.*s'",
+            planner, ast, ERR(SYNTAX),
+            near ? "Unknown function '%.*s'; did you mean %.*s()?" : "Unknown function '%.*s'",
             TEXT_ARGS(ast->text), near ? (int)near->name.size : 0, near ? near->name.data : "");
     }
     bool is_aggregate = function->flags & FUNCTION_AGGREGATE;
     if (is_aggregate && !check->aggregates_allowed)
         return planner_fail(
-            planner, ast, ERR(SYNTAX), "Invalid use of aggregating function %.*s(...) in this context", TEXT_ARGS(ast->text));
+            planner, ast, ERR(SYNTAX),
+            "Invalid use of aggregating function %.*s(...) in this context", TEXT_ARGS(ast->text));
     if ((ast->flags & AST_FLAG_DISTINCT) && !is_aggregate)
         return planner_fail(
-            planner, ast, ERR(SYNTAX), "DISTINCT is only allowed in aggregating functions, not in %.*s()", TEXT_ARGS(ast->text));
-    bool too_many = function->arguments_max != FUNCTION_ARGUMENTS_ANY && ast->item_count > function->arguments_max;
+            planner, ast, ERR(SYNTAX),
+            "DISTINCT is only allowed in aggregating functions, not in %.*s()",
+            TEXT_ARGS(ast->text));
+    bool too_many = function->arguments_max != FUNCTION_ARGUMENTS_ANY &&
+                    ast->item_count > function->arguments_max;
     if (ast->item_count < function->arguments_min || too_many)
         return planner_fail(
             planner, ast, ERR(SYNTAX), "%s arguments for function '%.*s': %u given, %s%u expected",
             too_many ? "Too many" : "Insufficient", TEXT_ARGS(ast->text), ast->item_count,
-            function->arguments_min == function->arguments_max ? "" : too_many ? "at most " : "at least ",
+            function->arguments_min == function->arguments_max ? ""
+            : too_many                                         ? "at most "
+                                                               : "at least ",
             too_many ? function->arguments_max : function->arguments_min);
     bool was_allowed = check->aggregates_allowed;
     check->aggregates_allowed = was_allowed && !is_aggregate;
     bool is_exists = text_equal_fold(ast->text, TEXT("exists"));
     bool is_good = true;
     for (uint32_t i = 0; i < ast->item_count && is_good; i++)
-        is_good = check_node(check, locals, ast->items[i], is_exists ? CHECK_PREDICATE : CHECK_VALUE);
+        is_good = check_node(
+            check, locals, ast->items[i], is_exists ? CHECK_PREDICATE : CHECK_VALUE);
     if (is_aggregate && is_good) {
         for (uint32_t i = 0; i < ast->item_count; i++) {
-            const struct function *inner = ast->items[i]->kind == AST_FUNCTION ? function_lookup(ast->items[i]->text) : NULL;
+            const struct function *inner = ast->items[i]->kind == AST_FUNCTION
+                                               ? function_lookup(ast->items[i]->text)
+                                               : NULL;
             if (inner && (inner->flags & FUNCTION_NOT_DETERMINISTIC))
                 return planner_fail(
-                    planner, ast->items[i], ERR(SYNTAX), "Can't use non-deterministic (random) functions inside of aggregate functions");
+                    planner, ast->items[i], ERR(SYNTAX),
+                    "Can't use non-deterministic (random) functions inside of aggregate functions");
         }
     }
     check->aggregates_allowed = was_allowed;
     const struct function_type *known = function_type_find(ast->text);
     if (is_good && known && known->argument && ast->item_count > 0) {
         char name[160];
-        return check_type(check, locals, ast->items[0], known->argument, type_name(type_make(known->argument), name));
+        return check_type(
+            check, locals, ast->items[0], known->argument,
+            type_name(type_make(known->argument), name));
     }
     return is_good;
 }
@@ -448,9 +477,11 @@ check_iteration(struct check *check, const struct local *locals, const struct as
 {
     bool is_comprehension = ast->kind == AST_LIST_COMPREHENSION;
     const struct ast *list = is_comprehension ? ast->list_comprehension.list : ast->quantifier.list;
-    const struct ast *where = is_comprehension ? ast->list_comprehension.where : ast->quantifier.where;
+    const struct ast *where = is_comprehension ? ast->list_comprehension.where
+                                               : ast->quantifier.where;
     const struct ast *result = is_comprehension ? ast->list_comprehension.result : NULL;
-    if (!check_node(check, locals, list, CHECK_VALUE) || !check_type(check, locals, list, TYPE_BIT_LIST, "List"))
+    if (!check_node(check, locals, list, CHECK_VALUE) ||
+        !check_type(check, locals, list, TYPE_BIT_LIST, "List"))
         return false;
     bool was_allowed = check->aggregates_allowed;
     check->aggregates_allowed = false;
@@ -499,7 +530,9 @@ check_operator(struct check *check, const struct local *locals, const struct ast
     case AST_MODULO:
     case AST_POWER:
         for (uint32_t i = 0; i < 2; i++) {
-            if (!check_type(check, locals, ast->slot[i], TYPE_MASK_NUMBER | TYPE_BIT_OTHER, "Integer, Float or Duration"))
+            if (!check_type(
+                    check, locals, ast->slot[i], TYPE_MASK_NUMBER | TYPE_BIT_OTHER,
+                    "Integer, Float or Duration"))
                 return false;
         }
         return true;
@@ -509,20 +542,26 @@ check_operator(struct check *check, const struct local *locals, const struct ast
             struct static_type other_type = type_of(check->builder, locals, other);
             if (other_type.mask & (TYPE_BIT_LIST | TYPE_BIT_NULL))
                 continue;
-            uint32_t allowed = TYPE_MASK_NUMBER | TYPE_BIT_STRING | TYPE_BIT_LIST | TYPE_BIT_OTHER | TYPE_BIT_BOOLEAN;
-            if (!check_type(check, locals, ast->slot[i], allowed, "Number, String, List or Duration"))
+            uint32_t allowed = TYPE_MASK_NUMBER | TYPE_BIT_STRING | TYPE_BIT_LIST | TYPE_BIT_OTHER |
+                               TYPE_BIT_BOOLEAN;
+            if (!check_type(
+                    check, locals, ast->slot[i], allowed, "Number, String, List or Duration"))
                 return false;
         }
         return true;
     case AST_NEGATE:
     case AST_PLUS:
-        return check_type(check, locals, ast->negate.operand, TYPE_MASK_NUMBER | TYPE_BIT_OTHER, "Integer, Float or Duration");
+        return check_type(
+            check, locals, ast->negate.operand, TYPE_MASK_NUMBER | TYPE_BIT_OTHER,
+            "Integer, Float or Duration");
     case AST_IN:
         return check_type(check, locals, ast->in.right, TYPE_BIT_LIST, "List");
     case AST_INDEX: {
         struct static_type index = type_of(check->builder, locals, ast->index.index);
         struct static_type subject = type_of(check->builder, locals, ast->index.subject);
-        if (!check_type(check, locals, ast->index.subject, TYPE_BIT_LIST | TYPE_BIT_MAP | TYPE_MASK_ENTITY, "List, Map, Node or Relationship"))
+        if (!check_type(
+                check, locals, ast->index.subject, TYPE_BIT_LIST | TYPE_BIT_MAP | TYPE_MASK_ENTITY,
+                "List, Map, Node or Relationship"))
             return false;
         if (subject.mask == TYPE_BIT_LIST && !(index.mask & (TYPE_BIT_INTEGER | TYPE_BIT_NULL)))
             return check_type(check, locals, ast->index.index, TYPE_BIT_INTEGER, "Integer");
@@ -530,8 +569,10 @@ check_operator(struct check *check, const struct local *locals, const struct ast
     }
     case AST_SLICE:
         return check_type(check, locals, ast->slice.subject, TYPE_BIT_LIST, "List") &&
-               (!ast->slice.from || check_type(check, locals, ast->slice.from, TYPE_BIT_INTEGER, "Integer")) &&
-               (!ast->slice.to || check_type(check, locals, ast->slice.to, TYPE_BIT_INTEGER, "Integer"));
+               (!ast->slice.from ||
+                check_type(check, locals, ast->slice.from, TYPE_BIT_INTEGER, "Integer")) &&
+               (!ast->slice.to ||
+                check_type(check, locals, ast->slice.to, TYPE_BIT_INTEGER, "Integer"));
     case AST_PROPERTY:
         return check_type(
             check, locals, ast->property.subject, TYPE_BIT_MAP | TYPE_MASK_ENTITY | TYPE_BIT_OTHER,
@@ -562,20 +603,23 @@ check_map_projection(struct check *check, const struct local *locals, const stru
         const struct ast *item = ast->items[i];
         if (item->kind == AST_PROJECT_ALL || item->kind == AST_PROJECT_KEY)
             continue;
-        if (!check_node(check, locals, item->kind == AST_ENTRY ? item->entry.value : item, CHECK_VALUE))
+        if (!check_node(
+                check, locals, item->kind == AST_ENTRY ? item->entry.value : item, CHECK_VALUE))
             return false;
     }
     return true;
 }
 
 static bool
-check_node(struct check *check, const struct local *locals, const struct ast *ast, enum check_place place)
+check_node(
+    struct check *check, const struct local *locals, const struct ast *ast, enum check_place place)
 {
     struct planner *planner = check->builder->planner;
     if (planner->err)
         return false;
     for (uint32_t i = 0; i < check->builder->substitution_count; i++) {
-        if (check->builder->substitutions[i].by_structure && ast_equal(check->builder->substitutions[i].ast, ast))
+        if (check->builder->substitutions[i].by_structure &&
+            ast_equal(check->builder->substitutions[i].ast, ast))
             return true;
     }
     switch (ast->kind) {
@@ -585,7 +629,9 @@ check_node(struct check *check, const struct local *locals, const struct ast *as
         return check_function(check, locals, ast);
     case AST_COUNT_STAR:
         if (!check->aggregates_allowed)
-            return planner_fail(planner, ast, ERR(SYNTAX), "Invalid use of aggregating function count(*) in this context");
+            return planner_fail(
+                planner, ast, ERR(SYNTAX),
+                "Invalid use of aggregating function count(*) in this context");
         return true;
     case AST_LIST_COMPREHENSION:
     case AST_ALL:
@@ -607,7 +653,8 @@ check_node(struct check *check, const struct local *locals, const struct ast *as
             !(ast->pattern_expression.path->flags & (AST_FLAG_SHORTEST | AST_FLAG_ALL_SHORTEST)))
             return planner_fail(
                 planner, ast, ERR(SYNTAX),
-                "A pattern expression may only be used to test the existence of a pattern; for the matches use a pattern comprehension");
+                "A pattern expression may only be used to test the existence of a pattern; for the "
+                "matches use a pattern comprehension");
         return true;
     case AST_EXISTS:
     case AST_COUNT:
@@ -616,15 +663,21 @@ check_node(struct check *check, const struct local *locals, const struct ast *as
         return true; /* checked when planned, in its own scope */
     case AST_CASE:
         for (uint32_t i = 0; i < ast->item_count; i++) {
-            if (!check_node(check, locals, ast->items[i]->when.condition, ast->case_.subject ? CHECK_VALUE : CHECK_PREDICATE) ||
+            if (!check_node(
+                    check, locals, ast->items[i]->when.condition,
+                    ast->case_.subject ? CHECK_VALUE : CHECK_PREDICATE) ||
                 !check_node(check, locals, ast->items[i]->when.result, CHECK_VALUE))
                 return false;
         }
-        return (!ast->case_.subject || check_node(check, locals, ast->case_.subject, CHECK_VALUE)) &&
-               (!ast->case_.fallback || check_node(check, locals, ast->case_.fallback, CHECK_VALUE));
+        return (!ast->case_.subject ||
+                check_node(check, locals, ast->case_.subject, CHECK_VALUE)) &&
+               (!ast->case_.fallback ||
+                check_node(check, locals, ast->case_.fallback, CHECK_VALUE));
     case AST_LABEL_TEST:
         return check_node(check, locals, ast->label_test.subject, CHECK_VALUE) &&
-               check_type(check, locals, ast->label_test.subject, TYPE_MASK_ENTITY, "Node or Relationship");
+               check_type(
+                   check, locals, ast->label_test.subject, TYPE_MASK_ENTITY,
+                   "Node or Relationship");
     default:
         return check_operator(check, locals, ast);
     }
@@ -632,7 +685,10 @@ check_node(struct check *check, const struct local *locals, const struct ast *as
 
 bool
 expression_check(
-    const struct builder *builder, const struct local *locals, const struct ast *ast, enum check_place place,
+    const struct builder *builder,
+    const struct local *locals,
+    const struct ast *ast,
+    enum check_place place,
     bool aggregates_allowed)
 {
     struct check check = {.builder = builder, .aggregates_allowed = aggregates_allowed};

@@ -41,7 +41,8 @@ made_name(struct builder *builder, const struct ast *element)
 {
     if (element->node.variable)
         return element->node.variable->text;
-    struct text name = arena_printf(builder->planner->arena, "%c%u", ANONYMOUS_BYTE, (unsigned)element->offset);
+    struct text name = arena_printf(
+        builder->planner->arena, "%c%u", ANONYMOUS_BYTE, (unsigned)element->offset);
     if (!name.data)
         planner_no_memory(builder->planner);
     return name;
@@ -53,8 +54,8 @@ values_add(struct making_list *list, const struct ast *properties)
     struct planner *planner = list->builder->planner;
     uint32_t count = !properties ? 0 : properties->kind == AST_MAP ? properties->item_count : 1;
     for (uint32_t i = 0; i < count; i++) {
-        const struct ast **added =
-            array_push(planner, (void **)&list->values, &list->value_count, &list->value_room, sizeof(*added));
+        const struct ast **added = array_push(
+            planner, (void **)&list->values, &list->value_count, &list->value_room, sizeof(*added));
         if (!added)
             return false;
         *added = properties->kind == AST_MAP ? properties->items[i]->entry.value : properties;
@@ -66,7 +67,8 @@ static uint32_t
 made_add(struct making_list *list, const struct ast *element, bool is_rel)
 {
     struct planner *planner = list->builder->planner;
-    struct made *made = array_push(planner, (void **)&list->made, &list->count, &list->room, sizeof(*made));
+    struct made *made = array_push(
+        planner, (void **)&list->made, &list->count, &list->room, sizeof(*made));
     if (!made)
         return SLOT_NONE;
     made->ast = element;
@@ -74,7 +76,9 @@ made_add(struct making_list *list, const struct ast *element, bool is_rel)
     made->is_rel = is_rel;
     made->column = SLOT_NONE;
     made->first_value = list->value_count;
-    return values_add(list, is_rel ? element->rel.properties : element->node.properties) ? list->count - 1 : SLOT_NONE;
+    return values_add(list, is_rel ? element->rel.properties : element->node.properties)
+               ? list->count - 1
+               : SLOT_NONE;
 }
 
 static bool
@@ -94,12 +98,14 @@ made_node(struct making_list *list, const struct ast *element, bool is_alone)
     struct planner *planner = builder->planner;
     bool says_more = element->node.labels || element->node.properties;
     if (element->node.where) {
-        planner_fail(planner, element->node.where, ERR(SYNTAX), "WHERE is not allowed in %s", list->clause);
+        planner_fail(
+            planner, element->node.where, ERR(SYNTAX), "WHERE is not allowed in %s", list->clause);
         return SLOT_NONE;
     }
     if (!labels_are_simple(element->node.labels)) {
         planner_fail(
-            planner, element->node.labels, ERR(SYNTAX), "Label expressions in patterns are not allowed in %s, only :A:B", list->clause);
+            planner, element->node.labels, ERR(SYNTAX),
+            "Label expressions in patterns are not allowed in %s, only :A:B", list->clause);
         return SLOT_NONE;
     }
     struct text name = made_name(builder, element);
@@ -112,14 +118,17 @@ made_node(struct making_list *list, const struct ast *element, bool is_alone)
     if (known == SLOT_NONE && column == SLOT_NONE)
         return made_add(list, element, false);
     bool is_node = known != SLOT_NONE ? !list->made[known].is_rel
-                                      : (builder->row.columns[column].type.mask & (TYPE_BIT_NODE | TYPE_BIT_NULL)) != 0;
+                                      : (builder->row.columns[column].type.mask &
+                                         (TYPE_BIT_NODE | TYPE_BIT_NULL)) != 0;
     if (!is_node) {
         planner_fail(
-            planner, element, ERR(SYNTAX), "Type mismatch: `%.*s` defined with conflicting type (expected Node)", TEXT_ARGS(name));
+            planner, element, ERR(SYNTAX),
+            "Type mismatch: `%.*s` defined with conflicting type (expected Node)", TEXT_ARGS(name));
         return SLOT_NONE;
     }
     if (says_more || is_alone) {
-        planner_fail(planner, element, ERR(SYNTAX), "Variable `%.*s` already declared", TEXT_ARGS(name));
+        planner_fail(
+            planner, element, ERR(SYNTAX), "Variable `%.*s` already declared", TEXT_ARGS(name));
         return SLOT_NONE;
     }
     if (known != SLOT_NONE)
@@ -138,22 +147,27 @@ made_rel_check(struct making_list *list, const struct ast *element)
     struct planner *planner = list->builder->planner;
     if (element->rel.range)
         return planner_fail(
-            planner, element, ERR(SYNTAX), "Variable length relationships cannot be used in %s", list->clause);
+            planner, element, ERR(SYNTAX), "Variable length relationships cannot be used in %s",
+            list->clause);
     if (!element->rel.types || element->rel.types->kind != AST_LABEL)
         return planner_fail(
-            planner, element, ERR(SYNTAX), "Exactly one relationship type must be specified for %s", list->clause);
+            planner, element, ERR(SYNTAX), "Exactly one relationship type must be specified for %s",
+            list->clause);
     if (rel_direction(element) == DIRECTION_BOTH && strcmp(list->clause, "MERGE") != 0)
         return planner_fail(
-            planner, element, ERR(SYNTAX), "Only directed relationships are supported in %s", list->clause);
+            planner, element, ERR(SYNTAX), "Only directed relationships are supported in %s",
+            list->clause);
     if (element->rel.where)
-        return planner_fail(planner, element->rel.where, ERR(SYNTAX), "WHERE is not allowed in %s", list->clause);
+        return planner_fail(
+            planner, element->rel.where, ERR(SYNTAX), "WHERE is not allowed in %s", list->clause);
     const struct ast *variable = element->rel.variable;
     bool is_known = variable && row_find(&list->builder->row, variable->text) != SLOT_NONE;
     for (uint32_t i = 0; i < list->count && variable && !is_known; i++)
         is_known = text_equal(list->made[i].name, variable->text);
     if (is_known)
         return planner_fail(
-            planner, element, ERR(SYNTAX), "Variable `%.*s` already declared", TEXT_ARGS(variable->text));
+            planner, element, ERR(SYNTAX), "Variable `%.*s` already declared",
+            TEXT_ARGS(variable->text));
     return true;
 }
 
@@ -162,10 +176,13 @@ made_path(struct making_list *list, const struct ast *path)
 {
     struct planner *planner = list->builder->planner;
     if (path->flags & (AST_FLAG_SHORTEST | AST_FLAG_ALL_SHORTEST))
-        return planner_fail(planner, path, ERR(SYNTAX), "shortestPath(...) cannot be used to %s", list->clause);
-    if (path->path.variable && row_find(&list->builder->row, path->path.variable->text) != SLOT_NONE)
         return planner_fail(
-            planner, path->path.variable, ERR(SYNTAX), "Variable `%.*s` already declared", TEXT_ARGS(path->path.variable->text));
+            planner, path, ERR(SYNTAX), "shortestPath(...) cannot be used to %s", list->clause);
+    if (path->path.variable &&
+        row_find(&list->builder->row, path->path.variable->text) != SLOT_NONE)
+        return planner_fail(
+            planner, path->path.variable, ERR(SYNTAX), "Variable `%.*s` already declared",
+            TEXT_ARGS(path->path.variable->text));
     uint32_t left = made_node(list, path->items[0], path->item_count == 1);
     for (uint32_t i = 1; i < path->item_count && left != SLOT_NONE; i += 2) {
         if (!made_rel_check(list, path->items[i]))
@@ -199,8 +216,13 @@ label_tokens(struct planner *planner, const struct ast *labels, uint32_t *out, u
 /* Keys and values of a property map, or the expression that gives a map. */
 static bool
 properties_fill(
-    struct planner *planner, const struct ast *properties, const struct expr *const *values, uint32_t *count,
-    const uint32_t **keys, const struct expr *const **property_values, const struct expr **map)
+    struct planner *planner,
+    const struct ast *properties,
+    const struct expr *const *values,
+    uint32_t *count,
+    const uint32_t **keys,
+    const struct expr *const **property_values,
+    const struct expr **map)
 {
     if (!properties)
         return true;
@@ -255,8 +277,8 @@ made_fill(struct making_list *list, struct op *op, const struct expr *const *val
             rel->end_slot = list->made[made->end].column;
             rel->type = token_make(planner, TOKEN_TYPE, made->ast->rel.types->text);
             if (!properties_fill(
-                    planner, made->ast->rel.properties, own, &rel->property_count, &rel->property_keys,
-                    &rel->property_values, &rel->property_map))
+                    planner, made->ast->rel.properties, own, &rel->property_count,
+                    &rel->property_keys, &rel->property_values, &rel->property_map))
                 return false;
         } else if (!made->bound) {
             struct create_node *node = &nodes[op->create_node_count++];
@@ -268,8 +290,8 @@ made_fill(struct making_list *list, struct op *op, const struct expr *const *val
             node->label_count = label_tokens(planner, made->ast->node.labels, labels, 0);
             node->labels = labels;
             if (!properties_fill(
-                    planner, made->ast->node.properties, own, &node->property_count, &node->property_keys,
-                    &node->property_values, &node->property_map))
+                    planner, made->ast->node.properties, own, &node->property_count,
+                    &node->property_keys, &node->property_values, &node->property_map))
                 return false;
         }
     }
@@ -295,7 +317,8 @@ made_path_compute(struct builder *builder, const struct ast *path)
         if (!expr->children[i])
             return planner_no_memory(planner);
     }
-    return builder_compute(builder, path->path.variable->text, expr, type_make(TYPE_BIT_PATH)) != SLOT_NONE;
+    return builder_compute(builder, path->path.variable->text, expr, type_make(TYPE_BIT_PATH)) !=
+           SLOT_NONE;
 }
 
 /* One CREATE operator for the paths. */
@@ -303,8 +326,10 @@ static bool
 create_op_plan(struct builder *builder, struct making_list *list)
 {
     struct planner *planner = builder->planner;
-    const struct expr **values = planner_allocate(planner, (list->value_count + 1) * sizeof(*values));
-    if (!values || !expressions_plan_home(builder, list->values, list->value_count, CHECK_VALUE, values))
+    const struct expr **values = planner_allocate(
+        planner, (list->value_count + 1) * sizeof(*values));
+    if (!values ||
+        !expressions_plan_home(builder, list->values, list->value_count, CHECK_VALUE, values))
         return false;
     if (!builder_close(builder))
         return false;
@@ -324,7 +349,8 @@ static bool
 path_reads_made(const struct making_list *list, const struct ast *path)
 {
     for (uint32_t i = 0; i < path->item_count; i++) {
-        const struct ast *properties = path->items[i]->node.properties; /* the same slot in AST_REL */
+        const struct ast *properties =
+            path->items[i]->node.properties; /* the same slot in AST_REL */
         for (uint32_t k = 0; properties && k < list->count; k++) {
             if (!list->made[k].bound && ast_uses(properties, list->made[k].name))
                 return true;
@@ -399,7 +425,8 @@ item_target(const struct ast *item)
 static const struct ast *
 item_value(const struct ast *item)
 {
-    bool has_value = item->kind == AST_SET_PROPERTY || item->kind == AST_SET_REPLACE || item->kind == AST_SET_ADD;
+    bool has_value = item->kind == AST_SET_PROPERTY || item->kind == AST_SET_REPLACE ||
+                     item->kind == AST_SET_ADD;
     return has_value ? item->slot[1] : NULL;
 }
 
@@ -410,7 +437,9 @@ item_check(struct builder *builder, const struct ast *item)
     const struct ast *target = item->slot[0];
     bool is_property = item->kind == AST_SET_PROPERTY || item->kind == AST_REMOVE_PROPERTY;
     if (is_property && target->kind == AST_INDEX)
-        return planner_fail(planner, target, ERR(UNSUPPORTED), "Setting a dynamic property is not supported; use n += {key: value}");
+        return planner_fail(
+            planner, target, ERR(UNSUPPORTED),
+            "Setting a dynamic property is not supported; use n += {key: value}");
     const struct ast *entity = item_target(item);
     if (!expression_check(builder, NULL, entity, CHECK_VALUE, false))
         return false;
@@ -419,11 +448,13 @@ item_check(struct builder *builder, const struct ast *item)
     if (!(type.mask & allowed) || (entity->kind != AST_VARIABLE && !type_holds_entity(type))) {
         char name[160];
         return planner_fail(
-            planner, entity, ERR(SYNTAX), "Type mismatch: expected Node or Relationship but was %s", type_name(type, name));
+            planner, entity, ERR(SYNTAX), "Type mismatch: expected Node or Relationship but was %s",
+            type_name(type, name));
     }
     bool is_labels = item->kind == AST_SET_LABELS || item->kind == AST_REMOVE_LABELS;
     if (is_labels && !(type.mask & (TYPE_BIT_NODE | TYPE_BIT_NULL)))
-        return planner_fail(planner, entity, ERR(SYNTAX), "Type mismatch: expected Node but was Relationship");
+        return planner_fail(
+            planner, entity, ERR(SYNTAX), "Type mismatch: expected Node but was Relationship");
     return true;
 }
 
@@ -469,8 +500,9 @@ set_item_compile(struct builder *builder, const struct ast *item, struct set_ite
     if (!labels)
         return false;
     for (uint32_t i = 0; i < item->item_count; i++)
-        labels[i] = out->kind == SET_LABELS ? token_make(planner, TOKEN_LABEL, item->items[i]->text)
-                                            : token_find(planner, TOKEN_LABEL, item->items[i]->text);
+        labels[i] = out->kind == SET_LABELS
+                        ? token_make(planner, TOKEN_LABEL, item->items[i]->text)
+                        : token_find(planner, TOKEN_LABEL, item->items[i]->text);
     out->labels = labels;
     out->label_count = item->item_count;
     out->value = value ? expression_compile(builder, value) : NULL;
@@ -558,8 +590,8 @@ merge_pattern(struct builder *builder, const struct ast *path, struct ast **name
         if (!element)
             return NULL;
         *element = *path->items[i];
-        element->node.variable =
-            ast_make_variable(planner, made_name(builder, path->items[i]), path->items[i]->offset);
+        element->node.variable = ast_make_variable(
+            planner, made_name(builder, path->items[i]), path->items[i]->offset);
         items[i] = element;
         variables[i] = element->node.variable;
         if (!element->node.variable)
@@ -581,7 +613,8 @@ made_value(const struct making_list *list, const struct ast *property)
         const struct made *made = &list->made[i];
         if (made->bound || !text_equal(made->name, property->property.subject->text))
             continue;
-        const struct ast *map = made->is_rel ? made->ast->rel.properties : made->ast->node.properties;
+        const struct ast *map = made->is_rel ? made->ast->rel.properties
+                                             : made->ast->node.properties;
         for (uint32_t k = 0; map && map->kind == AST_MAP && k < map->item_count; k++) {
             if (text_equal(map->items[k]->text, property->text))
                 return map->items[k]->entry.value;
@@ -642,7 +675,9 @@ on_create_rewrite(struct making_list *list, const struct ast *set, struct ast **
         *item = *set->items[i];
         const struct ast *value = item_value(item);
         if (value && (ast_has_subquery(value) || ast_has_aggregate(value)))
-            return planner_fail(builder->planner, value, ERR(UNSUPPORTED), "A subquery in ON CREATE SET is not supported");
+            return planner_fail(
+                builder->planner, value, ERR(UNSUPPORTED),
+                "A subquery in ON CREATE SET is not supported");
         if (value) {
             item->slot[1] = made_replaced(list, value);
             if (!item->slot[1] || !bound_properties_fetch(builder, item->slot[1]))
@@ -663,13 +698,15 @@ on_create_compile(struct making_list *list, struct ast *const *items, uint32_t c
         return false;
     for (uint32_t i = 0; i < count; i++) {
         const struct ast *value = item_value(items[i]);
-        if (!item_check(builder, items[i]) || (value && !expression_check(builder, NULL, value, CHECK_VALUE, false)))
+        if (!item_check(builder, items[i]) ||
+            (value && !expression_check(builder, NULL, value, CHECK_VALUE, false)))
             return false;
         if (!set_item_compile(builder, items[i], &sets[i]))
             return false;
         if (builder->op != top)
             return planner_fail(
-                builder->planner, items[i], ERR(UNSUPPORTED), "ON CREATE SET cannot read this of what is being created");
+                builder->planner, items[i], ERR(UNSUPPORTED),
+                "ON CREATE SET cannot read this of what is being created");
     }
     op->sets = sets;
     op->set_count = count;
@@ -678,10 +715,15 @@ on_create_compile(struct making_list *list, struct ast *const *items, uint32_t c
 
 /* The right side ends in: the left's columns, what may be made, and everything else it still has. */
 static bool
-merge_right_finish(struct builder *left, struct builder *right, const struct making_list *list, uint32_t left_count)
+merge_right_finish(
+    struct builder *left,
+    struct builder *right,
+    const struct making_list *list,
+    uint32_t left_count)
 {
     struct planner *planner = left->planner;
-    uint32_t *kept = planner_allocate(planner, (right->row.count + left_count + list->count) * sizeof(*kept));
+    uint32_t *kept = planner_allocate(
+        planner, (right->row.count + left_count + list->count) * sizeof(*kept));
     bool *is_kept = planner_allocate(planner, right->row.count);
     uint32_t count = 0;
     if (!kept || !is_kept)
@@ -697,7 +739,8 @@ merge_right_finish(struct builder *left, struct builder *right, const struct mak
         kept[count++] = found;
         if (right->row.columns[found].kind != left->row.columns[i].kind)
             return planner_fail(
-                planner, list->made[0].ast, ERR(UNSUPPORTED), "ON MATCH SET cannot read this of a bound entity; use SET after MERGE");
+                planner, list->made[0].ast, ERR(UNSUPPORTED),
+                "ON MATCH SET cannot read this of a bound entity; use SET after MERGE");
     }
     for (uint32_t i = 0; i < list->count; i++) {
         if (list->made[i].bound)
@@ -716,7 +759,10 @@ merge_right_finish(struct builder *left, struct builder *right, const struct mak
 
 static bool
 merge_right_plan(
-    struct builder *builder, struct builder *right, const struct making_list *list, const struct ast *clause,
+    struct builder *builder,
+    struct builder *right,
+    const struct making_list *list,
+    const struct ast *clause,
     uint32_t left_count)
 {
     struct planner *planner = builder->planner;
@@ -744,18 +790,22 @@ merge_plan(struct builder *builder, const struct ast *clause)
     struct planner *planner = builder->planner;
     struct making_list list = {.builder = builder, .clause = "MERGE"};
     const struct ast *on_create = clause->merge.on_create, *on_match = clause->merge.on_match;
-    uint32_t on_create_count = on_create ? on_create->item_count : 0, on_match_count = on_match ? on_match->item_count : 0;
+    uint32_t on_create_count = on_create ? on_create->item_count : 0,
+             on_match_count = on_match ? on_match->item_count : 0;
     planner->writes = planner->reads = true;
     if (!made_path(&list, clause->merge.path))
         return false;
     for (uint32_t i = 0; i < list.count; i++) {
         const struct ast *map = list.made[i].ast->node.properties;
         if (list.made[i].ast->node.properties && map->kind == AST_PARAMETER)
-            return planner_fail(planner, map, ERR(SYNTAX), "Parameter maps cannot be used in MERGE patterns");
+            return planner_fail(
+                planner, map, ERR(SYNTAX), "Parameter maps cannot be used in MERGE patterns");
     }
-    const struct expr **values = planner_allocate(planner, (list.value_count + 1) * sizeof(*values));
+    const struct expr **values = planner_allocate(
+        planner, (list.value_count + 1) * sizeof(*values));
     struct ast **items = planner_allocate(planner, (on_create_count + 1) * sizeof(*items));
-    if (!values || !items || !expressions_plan_home(builder, list.values, list.value_count, CHECK_VALUE, values))
+    if (!values || !items ||
+        !expressions_plan_home(builder, list.values, list.value_count, CHECK_VALUE, values))
         return false;
     if (!builder_close(builder) || !on_create_rewrite(&list, on_create, items))
         return false;
@@ -790,7 +840,9 @@ merge_plan(struct builder *builder, const struct ast *clause)
     op->set_count2 = on_match_count;
     /* What ON MATCH reads stands behind; nobody else can name it. */
     for (uint32_t i = builder->row.count; i < right.row.count; i++) {
-        if (row_add(planner, &builder->row, (struct text){0}, right.row.columns[i].kind, right.row.columns[i].type) == SLOT_NONE)
+        if (row_add(
+                planner, &builder->row, (struct text){0}, right.row.columns[i].kind,
+                right.row.columns[i].type) == SLOT_NONE)
             return false;
     }
     if (!op_seal(builder, op))
@@ -810,14 +862,17 @@ delete_plan(struct builder *builder, const struct ast *clause)
         const struct ast *item = clause->items[i];
         if (item->kind == AST_LABEL_TEST)
             return planner_fail(
-                planner, item, ERR(SYNTAX), "DELETE doesn't support removing labels from a node; use REMOVE");
+                planner, item, ERR(SYNTAX),
+                "DELETE doesn't support removing labels from a node; use REMOVE");
         if (!expression_check(builder, NULL, item, CHECK_VALUE, false))
             return false;
         struct static_type type = type_of(builder, NULL, item);
         char name[160];
         if (!(type.mask & (TYPE_MASK_ENTITY | TYPE_BIT_PATH)) && type.mask != TYPE_BIT_NULL)
             return planner_fail(
-                planner, item, ERR(SYNTAX), "Type mismatch: expected Node, Relationship or Path but was %s", type_name(type, name));
+                planner, item, ERR(SYNTAX),
+                "Type mismatch: expected Node, Relationship or Path but was %s",
+                type_name(type, name));
     }
     const struct expr **exprs = planner_allocate(planner, clause->item_count * sizeof(*exprs));
     const struct ast *const *asts = (const struct ast *const *)clause->items;
@@ -843,14 +898,16 @@ foreach_plan(struct builder *builder, const struct ast *clause)
     planner->writes = true;
     if (row_find(&builder->row, name) != SLOT_NONE)
         return planner_fail(
-            planner, clause->foreach.variable, ERR(SYNTAX), "Variable `%.*s` already declared", TEXT_ARGS(name));
+            planner, clause->foreach.variable, ERR(SYNTAX), "Variable `%.*s` already declared",
+            TEXT_ARGS(name));
     for (uint32_t i = 0; i < clause->item_count; i++) {
         enum ast_kind kind = clause->items[i]->kind;
-        bool is_update = kind == AST_CREATE || kind == AST_MERGE || kind == AST_SET || kind == AST_REMOVE ||
-                         kind == AST_DELETE || kind == AST_FOREACH;
+        bool is_update = kind == AST_CREATE || kind == AST_MERGE || kind == AST_SET ||
+                         kind == AST_REMOVE || kind == AST_DELETE || kind == AST_FOREACH;
         if (!is_update)
             return planner_fail(
-                planner, clause->items[i], ERR(SYNTAX), "Invalid use of a reading clause inside FOREACH");
+                planner, clause->items[i], ERR(SYNTAX),
+                "Invalid use of a reading clause inside FOREACH");
     }
     const struct ast *list = clause->foreach.list;
     const struct expr *expr;
@@ -859,9 +916,11 @@ foreach_plan(struct builder *builder, const struct ast *clause)
     struct static_type type = type_of(builder, NULL, list);
     struct builder right;
     builder_create(&right, planner, builder);
-    if (planner->err || row_add(planner, &right.row, name, COLUMN_VALUE, type_item(type)) == SLOT_NONE)
+    if (planner->err ||
+        row_add(planner, &right.row, name, COLUMN_VALUE, type_item(type)) == SLOT_NONE)
         return false;
-    if (!op_seal(&right, (struct op *)(uintptr_t)right.op) || !clauses_plan(&right, clause->items, clause->item_count))
+    if (!op_seal(&right, (struct op *)(uintptr_t)right.op) ||
+        !clauses_plan(&right, clause->items, clause->item_count))
         return false;
     if (!builder_close(&right))
         return false;

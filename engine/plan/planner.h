@@ -48,8 +48,8 @@ struct plan_column {
     bool hydrated;    /* its entities have their properties */
     bool shown;       /* kept until the end of the clause even when no variable names it */
     bool wanted;      /* builder_hydrate is to hydrate it */
-    bool argument;    /* came from the left side of the APPLY this builder is the right side of ... */
-    uint32_t origin;  /* ... where it was this column */
+    bool argument; /* came from the left side of the APPLY this builder is the right side of ... */
+    uint32_t origin; /* ... where it was this column */
     struct static_type type;
     uint32_t hydrated_slot; /* the same entity, hydrated, in another column; or SLOT_NONE */
     /* What FETCH put here: property or label `fetch_name` of the entity in column fetch_entity. */
@@ -112,14 +112,14 @@ struct builder {
     struct row row;
     const struct op *op;
     struct open_traversal *open; /* NULL: the row is on the home shard */
-    bool batched;                /* everything so far may stand under a batched APPLY (plan.h, rule 8) */
-    bool needs_home;             /* while preparing: something may be null that a step would drop */
+    bool batched;    /* everything so far may stand under a batched APPLY (plan.h, rule 8) */
+    bool needs_home; /* while preparing: something may be null that a step would drop */
     /* The clauses of this branch and the one being planned: what is used from here on. */
     struct ast *const *clauses;
     uint32_t clause_count, clause_index;
     const struct ast *imports; /* inside CALL { }: the clause, which says what is visible */
-    const struct ast *extra; /* used besides: the result of a pattern comprehension */
-    double rows;             /* estimate */
+    const struct ast *extra;   /* used besides: the result of a pattern comprehension */
+    double rows;               /* estimate */
     struct substitution *substitutions;
     uint32_t substitution_count, substitution_room;
 };
@@ -132,7 +132,8 @@ bool planner_fail(struct planner *planner, const struct ast *at, err_t err, cons
     __attribute__((format(printf, 4, 5)));
 bool planner_no_memory(struct planner *planner);
 /* Grows an array by one; returns the new item, zeroed. */
-void *array_push(struct planner *planner, void **items, uint32_t *count, uint32_t *room, size_t size);
+void *
+array_push(struct planner *planner, void **items, uint32_t *count, uint32_t *room, size_t size);
 
 uint32_t token_find(struct planner *planner, enum token_kind kind, struct text name);
 /* The same for a name that is written: an unknown one joins the plan's new names. */
@@ -140,7 +141,12 @@ uint32_t token_make(struct planner *planner, enum token_kind kind, struct text n
 uint32_t parameter_index(struct planner *planner, struct text name);
 
 /* Index of the column; SLOT_NONE when the error is set. */
-uint32_t row_add(struct planner *planner, struct row *row, struct text name, uint8_t kind, struct static_type type);
+uint32_t row_add(
+    struct planner *planner,
+    struct row *row,
+    struct text name,
+    uint8_t kind,
+    struct static_type type);
 /* SLOT_NONE when no visible column has the name. */
 uint32_t row_find(const struct row *row, struct text name);
 
@@ -162,7 +168,8 @@ bool builder_filter(struct builder *builder, const struct expr *expr);
 void builder_forget(struct builder *builder);
 bool ast_uses(const struct ast *ast, struct text name);
 /* A new column computed from the others, in the traversal or at home. */
-uint32_t builder_compute(struct builder *builder, struct text name, const struct expr *expr, struct static_type type);
+uint32_t builder_compute(
+    struct builder *builder, struct text name, const struct expr *expr, struct static_type type);
 /* Whether the clauses from the current one on (or only after it) name the variable. */
 bool builder_uses(const struct builder *builder, struct text name, bool after_this);
 
@@ -178,13 +185,17 @@ struct static_type type_item(struct static_type list);
 struct static_type type_union(struct static_type a, struct static_type b);
 bool type_holds_entity(struct static_type type);
 bool type_is_entity(struct static_type type);
-struct static_type type_of(const struct builder *builder, const struct local *locals, const struct ast *ast);
+struct static_type
+type_of(const struct builder *builder, const struct local *locals, const struct ast *ast);
 const char *type_name(struct static_type type, char out[160]);
 /* Compile-time checks of an expression: variables exist, operand types can be right, functions are called
  * as they must. */
 enum check_place { CHECK_VALUE, CHECK_PREDICATE };
 bool expression_check(
-    const struct builder *builder, const struct local *locals, const struct ast *ast, enum check_place place,
+    const struct builder *builder,
+    const struct local *locals,
+    const struct ast *ast,
+    enum check_place place,
     bool aggregates_allowed);
 
 /* --- plan_expr.c --- */
@@ -197,16 +208,23 @@ const struct expr *expression_compile(struct builder *builder, const struct ast 
 /* After aggregation: a variable that is not substituted is an error. */
 const struct expr *expression_compile_grouped(struct builder *builder, const struct ast *ast);
 /* check + prepare + compile for a step or operator; the traversal may stay open. */
-const struct expr *expression_plan(struct builder *builder, const struct ast *ast, enum check_place place);
+const struct expr *
+expression_plan(struct builder *builder, const struct ast *ast, enum check_place place);
 /* check + prepare + close + compile, for an operator on the home shard. NULLs give NULLs. */
 bool expressions_plan_home(
-    struct builder *builder, const struct ast *const *asts, uint32_t count, enum check_place place,
+    struct builder *builder,
+    const struct ast *const *asts,
+    uint32_t count,
+    enum check_place place,
     const struct expr **out);
-bool substitution_add(struct builder *builder, const struct ast *ast, uint32_t column, bool by_structure, bool head);
+bool substitution_add(
+    struct builder *builder, const struct ast *ast, uint32_t column, bool by_structure, bool head);
 /* Column of property `key` (or label) of the entity in the column, fetched now if it is not there. */
-uint32_t builder_fetch(struct builder *builder, uint32_t entity, enum fetch_kind kind, struct text name);
+uint32_t
+builder_fetch(struct builder *builder, uint32_t entity, enum fetch_kind kind, struct text name);
 /* Fetches several at once. */
-bool builder_fetch_keys(struct builder *builder, uint32_t entity, const struct text *keys, uint32_t count);
+bool builder_fetch_keys(
+    struct builder *builder, uint32_t entity, const struct text *keys, uint32_t count);
 /* The entities in the columns marked `wanted` get labels, types and properties. */
 bool builder_hydrate(struct builder *builder);
 /* In an open traversal: a MOVE unless the row is at the entity. */
@@ -214,13 +232,18 @@ bool builder_move(struct builder *builder, uint32_t entity);
 bool ast_has_aggregate(const struct ast *ast);
 bool ast_is_aggregate(const struct ast *ast);
 bool ast_has_subquery(const struct ast *ast);
-const struct expr *expression_call(struct builder *builder, const char *function, const struct expr *argument, uint32_t offset);
+const struct expr *expression_call(
+    struct builder *builder, const char *function, const struct expr *argument, uint32_t offset);
 
 /* --- plan_match.c --- */
 
 bool match_plan(struct builder *builder, const struct ast *match);
 /* The patterns of an expression: paths and where, into the builder, which stays open. */
-bool pattern_plan(struct builder *builder, struct ast *const *paths, uint32_t path_count, const struct ast *where);
+bool pattern_plan(
+    struct builder *builder,
+    struct ast *const *paths,
+    uint32_t path_count,
+    const struct ast *where);
 /* Variables no query can name: of elements without one. They begin with this byte. */
 enum { ANONYMOUS_BYTE = 1 };
 static inline bool
@@ -229,7 +252,8 @@ name_is_anonymous(struct text name)
     return name.size > 0 && name.data[0] == ANONYMOUS_BYTE;
 }
 /* Tokens of a relationship's types. False with the error set; *count 0: any type. */
-bool rel_types_find(struct planner *planner, const struct ast *types, uint32_t **out, uint32_t *count);
+bool
+rel_types_find(struct planner *planner, const struct ast *types, uint32_t **out, uint32_t *count);
 /* *from..to of a relationship; false with the error set. */
 bool rel_range_find(struct planner *planner, const struct ast *rel, uint32_t *min, uint32_t *max);
 enum direction rel_direction(const struct ast *rel);

@@ -72,7 +72,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct plan *plan;
     struct failure failure;
     struct text query = {(const char *)data, size};
-    err_t err = plan_query(&arena, query, (const struct catalog *)(const void *)&catalog, NULL, &plan, &failure);
+    err_t err = plan_query(
+        &arena, query, (const struct catalog *)(const void *)&catalog, NULL, &plan, &failure);
     if (err && (failure.err != err || failure.message.size == 0 || failure.offset > (int64_t)size))
         abort();
     if (!err && (!plan->root || plan->root->kind != OP_RESULT))

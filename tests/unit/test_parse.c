@@ -43,8 +43,7 @@ static const struct tree_case reading_clauses[] = {
      "(query [(clauses [(call \"db.labels\" yield=(yield where=(<> left=(variable \"l\") right=(s"
      "tring \"A\")) [(column aliased \"l\" value=(variable \"label\"))])) (return [(column \"l\" "
      "value=(variable \"l\"))])])])"},
-    {"CALL db.labels",
-     "(query [(clauses [(call no-parentheses \"db.labels\")])])"},
+    {"CALL db.labels", "(query [(clauses [(call no-parentheses \"db.labels\")])])"},
     {"CALL (x) { RETURN x AS y } RETURN y",
      "(query [(clauses [(call-subquery query=(query [(clauses [(return [(column aliased \"y\" val"
      "ue=(variable \"x\"))])])]) [(variable \"x\")]) (return [(column \"y\" value=(variable \"y\""
@@ -228,24 +227,20 @@ static const struct tree_case schema_commands[] = {
      "(query [(clauses [(create-index if-not-exists relationship \"i\" kind=(string \"range\") va"
      "riable=(variable \"r\") label=(label \"R\") [(property \"a\" subject=(variable \"r\")) (pro"
      "perty \"b\" subject=(variable \"r\"))])])])"},
-    {"DROP INDEX i IF EXISTS",
-     "(query [(clauses [(drop-index if-exists \"i\")])])"},
+    {"DROP INDEX i IF EXISTS", "(query [(clauses [(drop-index if-exists \"i\")])])"},
     {"CREATE CONSTRAINT c IF NOT EXISTS FOR (n:L) REQUIRE n.p IS UNIQUE",
      "(query [(clauses [(create-constraint if-not-exists \"c\" kind=(string \"unique\") variable="
      "(variable \"n\") label=(label \"L\") [(property \"p\" subject=(variable \"n\"))])])])"},
     {"CREATE CONSTRAINT FOR (n:L) REQUIRE (n.p) IS NOT NULL",
      "(query [(clauses [(create-constraint kind=(string \"not null\") variable=(variable \"n\") l"
      "abel=(label \"L\") [(property \"p\" subject=(variable \"n\"))])])])"},
-    {"DROP CONSTRAINT c",
-     "(query [(clauses [(drop-constraint \"c\")])])"},
+    {"DROP CONSTRAINT c", "(query [(clauses [(drop-constraint \"c\")])])"},
     {"SHOW INDEXES YIELD name, type AS t WHERE t = 'RANGE' RETURN name",
      "(query [(clauses [(show \"INDEXES\" yield=(yield where=(= left=(variable \"t\") right=(stri"
      "ng \"RANGE\")) [(column \"name\" value=(variable \"name\")) (column aliased \"t\" value=(va"
      "riable \"type\"))]) returns=(return [(column \"name\" value=(variable \"name\"))]))])])"},
-    {"SHOW DATABASES",
-     "(query [(clauses [(show \"DATABASES\")])])"},
-    {"CREATE USER neo SET PASSWORD 'x'",
-     "(query [(clauses [(command \"CREATE USER\")])])"},
+    {"SHOW DATABASES", "(query [(clauses [(show \"DATABASES\")])])"},
+    {"CREATE USER neo SET PASSWORD 'x'", "(query [(clauses [(command \"CREATE USER\")])])"},
     {"CREATE (index)-[:R]->(constraint)",
      "(query [(clauses [(create [(path [(node variable=(variable \"index\")) (rel right types=(la"
      "bel \"R\")) (node variable=(variable \"constraint\"))])])])])"},
@@ -268,7 +263,8 @@ static const struct failure_case failures[] = {
      "          ^"},
     {"MATCH (n)\n"
      "WHERE n.x = 'abc\n"
-     "RETURN n", ERR_SYNTAX,
+     "RETURN n",
+     ERR_SYNTAX,
      "Invalid input ''abc\n"
      "RETURN n': the string has no closing quote (line 2, column 13 (offset: 22))\n"
      "\"WHERE n.x = 'abc\"\n"
@@ -444,10 +440,21 @@ deep_nesting_is_refused(void **state)
 {
     (void)state;
     static const char *const shapes[][3] = {
-        {"(", "1", ")"},           {"[", "1", "]"},           {"{a: ", "1", "}"},       {"NOT ", "true", ""},
-        {"- ", "x", ""},           {"f(", "1", ")"},          {"CASE ", "1", " END"},   {"[x IN ", "1", "]"},
-        {"EXISTS { (a) WHERE ", "1", "}"}, {"1 + (", "1", ")"}, {"x[", "1", "]"},     {"n:(", "1", ")"},
-        {"[(a {x: ", "1", "})-->(b) | b]"}, {"reduce(a = ", "1", ", x IN y | z)"},    {"n {a: ", "1", "}"},
+        {"(", "1", ")"},
+        {"[", "1", "]"},
+        {"{a: ", "1", "}"},
+        {"NOT ", "true", ""},
+        {"- ", "x", ""},
+        {"f(", "1", ")"},
+        {"CASE ", "1", " END"},
+        {"[x IN ", "1", "]"},
+        {"EXISTS { (a) WHERE ", "1", "}"},
+        {"1 + (", "1", ")"},
+        {"x[", "1", "]"},
+        {"n:(", "1", ")"},
+        {"[(a {x: ", "1", "})-->(b) | b]"},
+        {"reduce(a = ", "1", ", x IN y | z)"},
+        {"n {a: ", "1", "}"},
     };
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
         repeated(shapes[i][0], shapes[i][1], shapes[i][2], 10000, ERR_LIMIT);
@@ -486,7 +493,8 @@ static void
 invalid_utf8_is_refused_with_its_place(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"RETURN '\xff'", "RETURN '\xc3", "RETURN '\xed\xa0\x80'", "RETURN '\xc0\x80'"};
+    static const char *const texts[] = {
+        "RETURN '\xff'", "RETURN '\xc3", "RETURN '\xed\xa0\x80'", "RETURN '\xc0\x80'"};
     struct arena arena;
     arena_create(&arena, memory_heap(), 1 << 20);
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -502,7 +510,8 @@ static void
 small_arena_is_an_error(void **state)
 {
     (void)state;
-    const char *query = "MATCH p = (a {x: 'y'})-[r:R*1..2]->(b) WHERE a.x + 1 < b.y AND EXISTS { (a) } RETURN [x IN [1, 2] | x], p";
+    const char *query = "MATCH p = (a {x: 'y'})-[r:R*1..2]->(b) WHERE a.x + 1 < b.y AND EXISTS { "
+                        "(a) } RETURN [x IN [1, 2] | x], p";
     bool has_parsed = false;
     for (size_t limit = 0; limit < (1 << 20) && !has_parsed; limit += 512) {
         struct arena arena;
@@ -529,7 +538,8 @@ long_line_is_shown_around_the_place(void **state)
     text[1500] = '?';
     struct ast *tree;
     struct failure failure;
-    assert_int_equal(err_code(parse(&arena, (struct text){text, sizeof(text)}, &tree, &failure)), ERR_SYNTAX);
+    assert_int_equal(
+        err_code(parse(&arena, (struct text){text, sizeof(text)}, &tree, &failure)), ERR_SYNTAX);
     assert_true(failure.message.size < 600);
     /* The caret stands under the question mark. */
     const char *last = strrchr(failure.message.data, '\n'), *line = last - 1;

@@ -14,8 +14,10 @@ static const char *const type_names[] = {"KNOWS", "LIVES_IN", "HAS_TAG", "R", "S
 static const char *const key_names[] = {"name", "age", "id", "x", "v", "p"};
 enum { NAME_COUNT = 6, PERSON = 0, KEY_NAME = 0, KEY_ID = 2 };
 
-static const struct index_info person_id = {.id = 7, .label = PERSON, .key = KEY_ID, .unique = true, .state = INDEX_ONLINE};
-static const struct index_info person_name = {.id = 8, .label = PERSON, .key = KEY_NAME, .state = INDEX_ONLINE};
+static const struct index_info person_id = {
+    .id = 7, .label = PERSON, .key = KEY_ID, .unique = true, .state = INDEX_ONLINE};
+static const struct index_info person_name = {
+    .id = 8, .label = PERSON, .key = KEY_NAME, .state = INDEX_ONLINE};
 
 static const char *const *
 names_of(enum token_kind kind)
@@ -80,7 +82,8 @@ node_count(void *argument, uint32_t label)
 static uint64_t
 rel_count(void *argument, uint32_t type)
 {
-    static const uint64_t counts[NAME_COUNT] = {4000000, 100000, 1000000, 1000000, 1000000, 1000000};
+    static const uint64_t counts[NAME_COUNT] = {4000000, 100000,  1000000,
+                                                1000000, 1000000, 1000000};
     (void)argument;
     return type == TYPE_ANY ? 10000000 : counts[type];
 }
@@ -93,7 +96,9 @@ static uint32_t version = 1;
 static err_t
 plan_text(struct arena *arena, const char *query, struct plan **plan, struct failure *failure)
 {
-    return plan_query(arena, text_of(query), (const struct catalog *)(const void *)&version, &statistics, plan, failure);
+    return plan_query(
+        arena, text_of(query), (const struct catalog *)(const void *)&version, &statistics, plan,
+        failure);
 }
 
 struct plan_case {
@@ -108,13 +113,13 @@ struct failure_case {
 };
 
 static const struct plan_case plans[] = {
-    {"MATCH (n) RETURN n",
-     "Result n\n"
-     "Hydrate n\n"
-     "Traverse n\n"
-     "  Scan n\n"
-     "Unit\n"},
-    {"MATCH (n:Person {id: 1})-[:KNOWS]->(m:Person)-[:LIVES_IN]->(c:City) WHERE m.age > 30 RETURN m.name, c.name ORDER BY m.age DESC LIMIT 10",
+    {"MATCH (n) RETURN n", "Result n\n"
+                           "Hydrate n\n"
+                           "Traverse n\n"
+                           "  Scan n\n"
+                           "Unit\n"},
+    {"MATCH (n:Person {id: 1})-[:KNOWS]->(m:Person)-[:LIVES_IN]->(c:City) WHERE m.age > 30 RETURN "
+     "m.name, c.name ORDER BY m.age DESC LIMIT 10",
      "Result m.name, c.name\n"
      "Project m.name, c.name\n"
      "Sort _2 DESC LIMIT 10\n"
@@ -159,7 +164,8 @@ static const struct plan_case plans[] = {
      "  Scan p:Person\n"
      "  Fetch p.name\n"
      "Unit\n"},
-    {"MATCH (a:Person) WHERE NOT (a)-[:KNOWS]->() AND EXISTS { (a)-->(b) WHERE b.x = a.x } RETURN a.name",
+    {"MATCH (a:Person) WHERE NOT (a)-[:KNOWS]->() AND EXISTS { (a)-->(b) WHERE b.x = a.x } RETURN "
+     "a.name",
      "Result a.name\n"
      "Project a.name\n"
      "Fetch a, _, a.name\n"
@@ -199,7 +205,8 @@ static const struct plan_case plans[] = {
      "  VarExpand (a)-[@28:KNOWS*1..3]->(b)\n"
      "  Compute p = path(a, @28, b)\n"
      "Unit\n"},
-    {"MATCH (a:Person {id: 1}), (b:Person {id: 2}), p = shortestPath((a)-[:KNOWS*]-(b)) RETURN length(p)",
+    {"MATCH (a:Person {id: 1}), (b:Person {id: 2}), p = shortestPath((a)-[:KNOWS*]-(b)) RETURN "
+     "length(p)",
      "Result length(p)\n"
      "Project length(p)\n"
      "Project a, b, @66, path(a, @66, b)\n"
@@ -222,7 +229,8 @@ static const struct plan_case plans[] = {
      "  RelDistinct @49, @16, @29\n"
      "  Aggregate\n"
      "Unit\n"},
-    {"MATCH (n:Person) WITH n.age AS age, count(*) AS c, collect(DISTINCT n.name) AS names WHERE c > 1 RETURN age, c + 1 AS d, size(names) ORDER BY d",
+    {"MATCH (n:Person) WITH n.age AS age, count(*) AS c, collect(DISTINCT n.name) AS names WHERE c "
+     "> 1 RETURN age, c + 1 AS d, size(names) ORDER BY d",
      "Result age, d, size(names)\n"
      "Sort d\n"
      "Project age, c + 1, size(names)\n"
@@ -243,7 +251,8 @@ static const struct plan_case plans[] = {
      "    Fetch n.x\n"
      "  Argument\n"
      "Unit\n"},
-    {"UNWIND range(1, 10) AS x CREATE (n:A {x: x})-[:R {y: x}]->(m) SET n.x = n.x + 1, n.v = n.x, m:B RETURN m.x",
+    {"UNWIND range(1, 10) AS x CREATE (n:A {x: x})-[:R {y: x}]->(m) SET n.x = n.x + 1, n.v = n.x, "
+     "m:B RETURN m.x",
      "Result m.x\n"
      "Project m.x\n"
      "Fetch x, n, @44, m, _, _, m.x\n"
@@ -254,19 +263,18 @@ static const struct plan_case plans[] = {
      "Create x, n, @44, m\n"
      "Unwind range(1, 10)\n"
      "Unit\n"},
-    {"MATCH (n) DETACH DELETE n",
-     "Result n\n"
-     "Delete n\n"
-     "Traverse n\n"
-     "  Scan n\n"
-     "Unit\n"},
-    {"FOREACH (x IN [1, 2] | CREATE (:A {x: x}))",
-     "Result\n"
-     "Foreach [1, 2]\n"
-     "  Create x, @30\n"
-     "  Argument\n"
-     "Unit\n"},
-    {"CALL { MATCH (n:Person) RETURN n.name AS name UNION MATCH (c:City) RETURN c.name AS name } RETURN name",
+    {"MATCH (n) DETACH DELETE n", "Result n\n"
+                                  "Delete n\n"
+                                  "Traverse n\n"
+                                  "  Scan n\n"
+                                  "Unit\n"},
+    {"FOREACH (x IN [1, 2] | CREATE (:A {x: x}))", "Result\n"
+                                                   "Foreach [1, 2]\n"
+                                                   "  Create x, @30\n"
+                                                   "  Argument\n"
+                                                   "Unit\n"},
+    {"CALL { MATCH (n:Person) RETURN n.name AS name UNION MATCH (c:City) RETURN c.name AS name } "
+     "RETURN name",
      "Result name\n"
      "ApplyInner one by one\n"
      "  Distinct\n"
@@ -282,26 +290,24 @@ static const struct plan_case plans[] = {
      "    Fetch n.name\n"
      "  Argument\n"
      "Unit\n"},
-    {"MATCH (a:Person), (c:City) WHERE a.x = c.x RETURN a.name",
-     "Result a.name\n"
-     "Project a.name\n"
-     "Traverse a, a.x, a.name\n"
-     "  Scan c:City\n"
-     "  Scan a:Person\n"
-     "  Fetch a.x\n"
-     "  Move c\n"
-     "  Fetch c.x\n"
-     "  Filter a.x = c.x\n"
-     "  Move a\n"
-     "  Fetch a.name\n"
-     "Unit\n"},
-    {"MATCH (n:Nobody) RETURN n",
-     "Result n\n"
-     "Hydrate n\n"
-     "Traverse n\n"
-     "  Filter false\n"
-     "  Scan n\n"
-     "Unit\n"},
+    {"MATCH (a:Person), (c:City) WHERE a.x = c.x RETURN a.name", "Result a.name\n"
+                                                                 "Project a.name\n"
+                                                                 "Traverse a, a.x, a.name\n"
+                                                                 "  Scan c:City\n"
+                                                                 "  Scan a:Person\n"
+                                                                 "  Fetch a.x\n"
+                                                                 "  Move c\n"
+                                                                 "  Fetch c.x\n"
+                                                                 "  Filter a.x = c.x\n"
+                                                                 "  Move a\n"
+                                                                 "  Fetch a.name\n"
+                                                                 "Unit\n"},
+    {"MATCH (n:Nobody) RETURN n", "Result n\n"
+                                  "Hydrate n\n"
+                                  "Traverse n\n"
+                                  "  Filter false\n"
+                                  "  Scan n\n"
+                                  "Unit\n"},
     {"MATCH (a:Person {id: $a})-[:KNOWS]->(b) RETURN [(b)-[:LIVES_IN]->(c) | c.name] AS cities",
      "Result cities\n"
      "Project _1\n"
@@ -330,11 +336,13 @@ static const struct failure_case failures[] = {
      "\"MATCH (n) RETURN n.x + m.y\"\n"
      "                        ^"},
     {"MATCH (n)-[n]->() RETURN n", ERR_SYNTAX,
-     "Type mismatch: `n` defined with conflicting type (expected Relationship) (line 1, column 10 (offset: 9))\n"
+     "Type mismatch: `n` defined with conflicting type (expected Relationship) (line 1, column 10 "
+     "(offset: 9))\n"
      "\"MATCH (n)-[n]->() RETURN n\"\n"
      "          ^"},
     {"MATCH (n) RETURN n AS a, n AS a", ERR_SYNTAX,
-     "Multiple result columns with the same name are not supported: `a` (line 1, column 26 (offset: 25))\n"
+     "Multiple result columns with the same name are not supported: `a` (line 1, column 26 "
+     "(offset: 25))\n"
      "\"MATCH (n) RETURN n AS a, n AS a\"\n"
      "                          ^"},
     {"WITH 1 RETURN 2", ERR_SYNTAX,
@@ -342,7 +350,8 @@ static const struct failure_case failures[] = {
      "\"WITH 1 RETURN 2\"\n"
      "      ^"},
     {"RETURN count(count(*))", ERR_SYNTAX,
-     "Invalid use of aggregating function count(*) in this context (line 1, column 14 (offset: 13))\n"
+     "Invalid use of aggregating function count(*) in this context (line 1, column 14 (offset: "
+     "13))\n"
      "\"RETURN count(count(*))\"\n"
      "              ^"},
     {"MATCH (n) WHERE count(n) > 1 RETURN n", ERR_SYNTAX,
@@ -350,7 +359,8 @@ static const struct failure_case failures[] = {
      "\"MATCH (n) WHERE count(n) > 1 RETURN n\"\n"
      "                 ^"},
     {"MATCH (a), (b) RETURN a.x + count(b)", ERR_SYNTAX,
-     "Aggregation column contains implicit grouping expressions: `a` is neither a grouping key nor inside an aggregating function (line 1, column 23 (offset: 22))\n"
+     "Aggregation column contains implicit grouping expressions: `a` is neither a grouping key nor "
+     "inside an aggregating function (line 1, column 23 (offset: 22))\n"
      "\"MATCH (a), (b) RETURN a.x + count(b)\"\n"
      "                       ^"},
     {"RETURN nosuch(1)", ERR_SYNTAX,
@@ -362,7 +372,8 @@ static const struct failure_case failures[] = {
      "\"RETURN lenght('a')\"\n"
      "        ^"},
     {"RETURN substring('a')", ERR_SYNTAX,
-     "Insufficient arguments for function 'substring': 1 given, at least 2 expected (line 1, column 8 (offset: 7))\n"
+     "Insufficient arguments for function 'substring': 1 given, at least 2 expected (line 1, "
+     "column 8 (offset: 7))\n"
      "\"RETURN substring('a')\"\n"
      "        ^"},
     {"RETURN 1 LIMIT -1", ERR_SYNTAX,
@@ -382,7 +393,8 @@ static const struct failure_case failures[] = {
      "\"RETURN *\"\n"
      " ^"},
     {"MATCH (n)", ERR_SYNTAX,
-     "Query cannot conclude with MATCH (must be a RETURN clause, an update clause or a CALL) (line 1, column 1 (offset: 0))\n"
+     "Query cannot conclude with MATCH (must be a RETURN clause, an update clause or a CALL) (line "
+     "1, column 1 (offset: 0))\n"
      "\"MATCH (n)\"\n"
      " ^"},
     {"CREATE (a)-[:R]-(b)", ERR_SYNTAX,
@@ -414,23 +426,28 @@ static const struct failure_case failures[] = {
      "\"RETURN 1 IN 2\"\n"
      "             ^"},
     {"MATCH (n $p) RETURN n", ERR_SYNTAX,
-     "Parameter maps cannot be used in MATCH patterns (use a literal map instead, e.g. {id: $p.id}) (line 1, column 10 (offset: 9))\n"
+     "Parameter maps cannot be used in MATCH patterns (use a literal map instead, e.g. {id: "
+     "$p.id}) (line 1, column 10 (offset: 9))\n"
      "\"MATCH (n $p) RETURN n\"\n"
      "          ^"},
     {"RETURN 1 AS a UNION RETURN 2 AS b", ERR_SYNTAX,
-     "All parts of a UNION must return columns with the same names (line 1, column 21 (offset: 20))\n"
+     "All parts of a UNION must return columns with the same names (line 1, column 21 (offset: "
+     "20))\n"
      "\"RETURN 1 AS a UNION RETURN 2 AS b\"\n"
      "                     ^"},
     {"MATCH (n) DELETE n:L", ERR_SYNTAX,
-     "DELETE doesn't support removing labels from a node; use REMOVE (line 1, column 18 (offset: 17))\n"
+     "DELETE doesn't support removing labels from a node; use REMOVE (line 1, column 18 (offset: "
+     "17))\n"
      "\"MATCH (n) DELETE n:L\"\n"
      "                  ^"},
     {"RETURN (n)-->()", ERR_SYNTAX,
-     "A pattern expression may only be used to test the existence of a pattern; for the matches use a pattern comprehension (line 1, column 8 (offset: 7))\n"
+     "A pattern expression may only be used to test the existence of a pattern; for the matches "
+     "use a pattern comprehension (line 1, column 8 (offset: 7))\n"
      "\"RETURN (n)-->()\"\n"
      "        ^"},
     {"MATCH (n) RETURN (n)-->(n)", ERR_SYNTAX,
-     "A pattern expression may only be used to test the existence of a pattern; for the matches use a pattern comprehension (line 1, column 18 (offset: 17))\n"
+     "A pattern expression may only be used to test the existence of a pattern; for the matches "
+     "use a pattern comprehension (line 1, column 18 (offset: 17))\n"
      "\"MATCH (n) RETURN (n)-->(n)\"\n"
      "                  ^"},
     {"UNWIND [1] AS x UNWIND [2] AS x RETURN x", ERR_SYNTAX,
@@ -438,11 +455,13 @@ static const struct failure_case failures[] = {
      "\"UNWIND [1] AS x UNWIND [2] AS x RETURN x\"\n"
      "                               ^"},
     {"MATCH p = shortestPath((a)-[*]-(b)) WHERE length(p) > 2 RETURN p", ERR_UNSUPPORTED,
-     "A condition on a shortest path in the same WHERE is not supported; put it after WITH to filter the shortest paths (line 1, column 43 (offset: 42))\n"
+     "A condition on a shortest path in the same WHERE is not supported; put it after WITH to "
+     "filter the shortest paths (line 1, column 43 (offset: 42))\n"
      "\"MATCH p = shortestPath((a)-[*]-(b)) WHERE length(p) > 2 RETURN p\"\n"
      "                                           ^"},
     {"LOAD CSV FROM 'x' AS l RETURN l", ERR_UNSUPPORTED,
-     "LOAD CSV is not supported; use quiver-import, or UNWIND a parameter (line 1, column 1 (offset: 0))\n"
+     "LOAD CSV is not supported; use quiver-import, or UNWIND a parameter (line 1, column 1 "
+     "(offset: 0))\n"
      "\"LOAD CSV FROM 'x' AS l RETURN l\"\n"
      " ^"},
     {"CREATE USER x", ERR_UNSUPPORTED,
@@ -454,7 +473,8 @@ static const struct failure_case failures[] = {
      "\"CREATE INDEX FOR (n:L) ON (n.a, n.b)\"\n"
      " ^"},
     {"MATCH (n) SET n['x'] = 1", ERR_UNSUPPORTED,
-     "Setting a dynamic property is not supported; use n += {key: value} (line 1, column 15 (offset: 14))\n"
+     "Setting a dynamic property is not supported; use n += {key: value} (line 1, column 15 "
+     "(offset: 14))\n"
      "\"MATCH (n) SET n['x'] = 1\"\n"
      "               ^"},
     {"RETURN 1 RETURN 2", ERR_SYNTAX,
@@ -506,7 +526,11 @@ parameters_are_collected_once(void **state)
     arena_create(&arena, memory_heap(), 1 << 20);
     struct plan *plan;
     struct failure failure;
-    assert_int_equal(plan_text(&arena, "MATCH (n:Person {id: $id}) WHERE n.x = $x OR n.v = $id RETURN $x", &plan, &failure), 0);
+    assert_int_equal(
+        plan_text(
+            &arena, "MATCH (n:Person {id: $id}) WHERE n.x = $x OR n.v = $id RETURN $x", &plan,
+            &failure),
+        0);
     assert_int_equal(plan->parameter_count, 2);
     assert_int_equal(plan->column_count, 1);
     assert_int_equal(plan->kind, QUERY_READ);
@@ -521,7 +545,9 @@ writes_name_their_new_tokens(void **state)
     arena_create(&arena, memory_heap(), 1 << 20);
     struct plan *plan;
     struct failure failure;
-    assert_int_equal(plan_text(&arena, "CREATE (:Fresh {name: 1, hue: 2})-[:NEAR]->(:Fresh)", &plan, &failure), 0);
+    assert_int_equal(
+        plan_text(&arena, "CREATE (:Fresh {name: 1, hue: 2})-[:NEAR]->(:Fresh)", &plan, &failure),
+        0);
     assert_int_equal(plan->new_name_count, 3);
     assert_int_equal(plan->kind, QUERY_WRITE);
     assert_int_equal(plan->column_count, 0);
@@ -553,8 +579,10 @@ static void
 small_arena_is_an_error(void **state)
 {
     (void)state;
-    const char *query = "MATCH (a:Person {id: 1})-[r:KNOWS*1..2]->(b) WHERE EXISTS { (b)-->(c) WHERE c.x = a.x } "
-                        "WITH a, count(b) AS n ORDER BY n MERGE (a)-[:R]->(d:A {x: n}) ON MATCH SET d.v = a.v RETURN d, labels(a)";
+    const char *query =
+        "MATCH (a:Person {id: 1})-[r:KNOWS*1..2]->(b) WHERE EXISTS { (b)-->(c) WHERE c.x = a.x } "
+        "WITH a, count(b) AS n ORDER BY n MERGE (a)-[:R]->(d:A {x: n}) ON MATCH SET d.v = a.v "
+        "RETURN d, labels(a)";
     bool has_planned = false;
     for (size_t limit = 0; limit < (1 << 22) && !has_planned; limit += 1024) {
         struct arena arena;
