@@ -181,6 +181,34 @@ eval_unary_kind(
     return err;
 }
 
+/* coalesce(): each argument for the rows that have only nulls so far. */
+static err_t
+eval_lazy(
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct row_set *set,
+    struct value *out)
+{
+    err_t err = eval_set(expr->children[0], context, set, out);
+    struct expr_scratch *scratch = err || expr->child_count == 1 ? NULL
+                                                                 : expr_scratch_take(context);
+    if (!scratch)
+        return err || expr->child_count == 1 ? err : expr_fail_memory(context, expr);
+    for (uint32_t j = 1; !err && j < expr->child_count; j++) {
+        struct row_set rest = {set->batch, scratch->rows, 0};
+        for (uint32_t i = 0; i < set->count; i++)
+            if (out[i].type == VALUE_NULL)
+                scratch->rows[rest.count++] = (uint16_t)set_row(set, i);
+        err = eval_set(expr->children[j], context, &rest, scratch->values);
+        uint32_t next = 0;
+        for (uint32_t i = 0; !err && i < set->count; i++)
+            if (out[i].type == VALUE_NULL)
+                out[i] = scratch->values[next++];
+    }
+    expr_scratch_give(context, scratch);
+    return err;
+}
+
 /* Calls of up to CALL_COLUMNS_MAX arguments: one column for each, then one loop. */
 static err_t
 eval_call(
@@ -191,6 +219,8 @@ eval_call(
 {
     enum { CALL_COLUMNS_MAX = 3 };
     uint32_t argument_count = expr->child_count;
+    if (expr->function->flags & FUNCTION_LAZY)
+        return eval_lazy(expr, context, set, out);
     if (argument_count == 0 || argument_count > CALL_COLUMNS_MAX)
         return eval_by_row(expr, context, set, out);
     struct expr_scratch *columns[CALL_COLUMNS_MAX] = {NULL};

@@ -308,6 +308,22 @@ eval_case(
     return expr_eval(expr->children[at], context, batch, row, out);
 }
 
+/* The first argument that is not null; the ones behind it are not looked at. */
+static err_t
+eval_lazy(
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out)
+{
+    err_t err = 0;
+    *out = value_null();
+    for (uint32_t i = 0; !err && i < expr->child_count && out->type == VALUE_NULL; i++)
+        err = expr_eval(expr->children[i], context, batch, row, out);
+    return err;
+}
+
 static err_t
 eval_call(
     const struct expr *expr,
@@ -320,6 +336,8 @@ eval_call(
     struct value few[ARGUMENTS_ON_STACK] = {{0}};
     struct value *arguments = few;
     uint32_t count = expr->child_count;
+    if (expr->function->flags & FUNCTION_LAZY)
+        return eval_lazy(expr, context, batch, row, out);
     if (count > ARGUMENTS_ON_STACK) {
         arguments = arena_allocate(context->arena, count * sizeof(*arguments));
         if (!arguments)

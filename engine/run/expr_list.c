@@ -143,7 +143,7 @@ accumulator_reserve(
     void *grown = arena_allocate(context->arena, room * unit);
     if (!grown)
         return false;
-    if (used)
+    if (used && old)
         memcpy(grown, old, used * unit);
     *buffer = (struct accumulator){.room = room};
     if (is_list)

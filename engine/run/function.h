@@ -7,13 +7,18 @@
 #include "engine/run/expr.h"
 
 enum function_flags {
-    FUNCTION_NULL_IN_NULL_OUT = 1, /* a null argument makes the result null; `run` never sees one */
-    FUNCTION_NOT_DETERMINISTIC = 2, /* differs from row to row: rand(), realtime clocks */
-    FUNCTION_STATEMENT =
-        4, /* the same for one statement, not for the next: datetime(), timestamp() */
-    FUNCTION_READS_ENTITY =
-        8, /* argument 0, if an entity, must be hydrated: labels(), keys(), properties() */
-    FUNCTION_AGGREGATE = 16, /* `aggregate` says which; `run` is NULL */
+    /* A null argument makes the result null; `run` never sees one. */
+    FUNCTION_NULL_IN_NULL_OUT = 1,
+    /* Differs from row to row: rand(), realtime clocks. */
+    FUNCTION_NOT_DETERMINISTIC = 2,
+    /* The same for one statement, not for the next: datetime(), timestamp(). */
+    FUNCTION_STATEMENT = 4,
+    /* Argument 0, if an entity, must be hydrated: labels(), keys(), properties(). */
+    FUNCTION_READS_ENTITY = 8,
+    /* `aggregate` says which; `run` is NULL. */
+    FUNCTION_AGGREGATE = 16,
+    /* coalesce(): nothing behind the first argument that is not null is evaluated. */
+    FUNCTION_LAZY = 32,
 };
 
 enum { FUNCTION_ARGUMENTS_ANY = 255 };

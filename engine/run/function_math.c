@@ -332,3 +332,74 @@ function_timestamp(
     *out = value_integer((int64_t)(context->statement_wall_ns / 1000000));
     return 0;
 }
+
+/* --- vectors --- */
+
+/* Sums over two lists of numbers of one length: of products, of squares, of squared differences. */
+struct vector_sums {
+    double product, left, right, distance;
+};
+
+static err_t
+vector_sums(
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    struct vector_sums *out)
+{
+    struct value a = {0}, b = {0};
+    err_t err = function_take_list(context, at, arguments, 0, &a);
+    if (!err)
+        err = function_take_list(context, at, arguments, 1, &b);
+    if (err)
+        return err;
+    if (a.size != b.size || a.size == 0)
+        return function_fail_argument(context, at, "the vectors must have one length, above 0");
+    *out = (struct vector_sums){0};
+    for (uint32_t i = 0; i < a.size; i++) {
+        if (!value_is_number(a.list[i]) || !value_is_number(b.list[i]))
+            return function_fail_argument(context, at, "vectors are lists of numbers");
+        double x = value_real(a.list[i]), y = value_real(b.list[i]);
+        out->product += x * y;
+        out->left += x * x;
+        out->right += y * y;
+        out->distance += (x - y) * (x - y);
+    }
+    return 0;
+}
+
+/* The cosine of the angle, moved from -1 .. 1 to 0 .. 1. */
+err_t
+function_similarity_cosine(
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
+    struct value *out)
+{
+    assert(argument_count == 2);
+    struct vector_sums sums = {0};
+    err_t err = vector_sums(context, at, arguments, &sums);
+    if (!err && !(sums.left > 0 && sums.right > 0))
+        err = function_fail_argument(context, at, "a vector must not be zero");
+    if (!err)
+        *out = value_float((1 + sums.product / (sqrt(sums.left) * sqrt(sums.right))) / 2);
+    return err;
+}
+
+/* 1 for equal vectors, towards 0 with their distance. */
+err_t
+function_similarity_euclidean(
+    struct expr_context *context,
+    const struct expr *at,
+    const struct value *arguments,
+    uint32_t argument_count,
+    struct value *out)
+{
+    assert(argument_count == 2);
+    struct vector_sums sums = {0};
+    err_t err = vector_sums(context, at, arguments, &sums);
+    if (!err)
+        *out = value_float(1 / (1 + sums.distance));
+    return err;
+}

@@ -175,6 +175,10 @@ rows_that_do_not_matter_do_not_fail(void **state)
         &rows->f, "a <> 0 AND 100 / a > 1 OR a IS NULL");
     rows->numbers[1] = value_integer(0);
     assert_int_equal(expr_eval_batch(guarded, &rows->f.context, &rows->batch, out), 0);
+    const struct expr *chosen = expression_compile(&rows->f, "coalesce(a, b, n, 1 / 0)");
+    rows->nodes[0] = 1;
+    rows->nodes[35] = rows->nodes[70] = rows->nodes[105] = rows->nodes[140] = rows->nodes[175] = 1;
+    assert_int_equal(expr_eval_batch(chosen, &rows->f.context, &rows->batch, out), 0);
     const struct expr *unguarded = expression_compile(&rows->f, "100 / a > 1");
     err_t err = expr_eval_batch(unguarded, &rows->f.context, &rows->batch, out);
     assert_int_equal(err_code(err), ERR_DIVISION_BY_ZERO);

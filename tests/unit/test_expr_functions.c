@@ -224,6 +224,26 @@ rounding(void **state)
 }
 
 static void
+vectors(void **state)
+{
+    (void)state;
+    assert_expression(f, "vector.similarity.cosine([1, 0], [2.0, 0])", "1.0");
+    assert_expression(f, "vector.similarity.cosine([1, 0], [-1, 0])", "0.0");
+    assert_expression(f, "vector.similarity.euclidean([1, 2], [1, 3])", "0.5");
+    assert_expression(f, "vector.similarity.cosine([1], [1, 2])", "ERROR ARGUMENT");
+    assert_expression(f, "vector.similarity.cosine([0], [1])", "ERROR ARGUMENT");
+    assert_expression(f, "vector.similarity.euclidean([1], ['a'])", "ERROR ARGUMENT");
+}
+
+static void
+coalesce_stops_at_the_first(void **state)
+{
+    (void)state;
+    assert_expression(f, "coalesce(1, 1 / 0)", "1");
+    assert_expression(f, "coalesce(null, 1 / 0)", "ERROR DIVISION_BY_ZERO");
+}
+
+static void
 random_numbers_come_from_the_source(void **state)
 {
     (void)state;
@@ -406,6 +426,8 @@ main(void)
         cmocka_unit_test(conversions),
         cmocka_unit_test(numbers),
         cmocka_unit_test(rounding),
+        cmocka_unit_test(vectors),
+        cmocka_unit_test(coalesce_stops_at_the_first),
         cmocka_unit_test(random_numbers_come_from_the_source),
         cmocka_unit_test(strings),
         cmocka_unit_test(normal_forms),
