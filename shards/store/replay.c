@@ -8,7 +8,7 @@
  *     [n7 out b][n3 in a]...  ->  n3 out 0, in 2 | n7 out 1 ..  ->  [n3 in][n3 in][n7 out] -> base lists
  *
  * which is linear but for the sorting of single lists, and needs memory beside the lists only for the
- * logs (24 bytes per entry) and for one partition's scatter.
+ * logs (16 bytes per entry) and for one partition's scatter.
  *
  * Invariants
  *  1. The log of a partition has entries of its own nodes, in order of replay.
@@ -17,49 +17,74 @@
 
 #include "shards/store/state.h"
 
+/* The other node is packed; above its partition stand the flags. */
 struct load_entry {
-    uint32_t node_local;
+    uint32_t node_local, other_local, number;
+    uint16_t other_partition;
     uint16_t type;
-    uint8_t incoming;
-    uint8_t removal;
-    uint64_t other, number;
 };
-static_assert(sizeof(struct load_entry) == 24, "24 bytes per entry and direction");
+static_assert(sizeof(struct load_entry) == 16, "16 bytes per entry and direction");
+enum { LOAD_INCOMING = 1 << PARTITION_BITS, LOAD_REMOVAL = 2 << PARTITION_BITS };
 
-enum { LOAD_BLOCK_COUNT = 169 };
+/* Blocks grow with the partition's log, and go back to the shard's memory as soon as it is sorted. */
+enum { LOAD_COUNT_FIRST = 254, LOAD_COUNT_MAX = 4094 };
 struct load_block {
     struct load_block *older;
-    uint64_t count;
-    struct load_entry entries[LOAD_BLOCK_COUNT];
+    uint32_t count, capacity;
+    uint64_t padding[2];
+    struct load_entry entries[];
 };
-static_assert(sizeof(struct load_block) <= 4096, "one size class");
+static_assert(sizeof(struct load_block) == 32, "blocks are whole pages");
+
+static size_t
+load_block_size(uint32_t capacity)
+{
+    return sizeof(struct load_block) + capacity * sizeof(struct load_entry);
+}
+
+static struct load_block *
+load_block_add(struct store *store, struct partition *partition)
+{
+    uint32_t capacity = partition->load ? partition->load->capacity * 2 + 2 : LOAD_COUNT_FIRST;
+    if (capacity > LOAD_COUNT_MAX)
+        capacity = LOAD_COUNT_MAX;
+    struct load_block *block = memory_allocate(shard_memory(store->shard), load_block_size(capacity));
+    if (!block)
+        return NULL;
+    *block = (struct load_block){.older = partition->load, .capacity = capacity};
+    partition->load = block;
+    return block;
+}
 
 static err_t
 load_add(struct store *store, uint64_t node, bool incoming, bool removal, struct key key)
 {
     struct partition *partition = &store->partitions[partition_of(node)];
     struct load_block *block = partition->load;
-    if (id_local(node) > UINT32_MAX || key.type > UINT16_MAX)
+    if ((id_local(node) | id_local(key.other) | key.number) > UINT32_MAX || key.type > UINT16_MAX)
         return ERR(LIMIT);
-    if (!block || block->count == LOAD_BLOCK_COUNT) {
-        block = pool_allocate(&store->pool, sizeof(*block));
-        if (!block)
-            return ERR(MEMORY_POOL);
-        block->older = partition->load;
-        block->count = 0;
-        partition->load = block;
-    }
+    if (!block || block->count == block->capacity)
+        block = load_block_add(store, partition);
+    if (!block)
+        return ERR(MEMORY_POOL);
+    uint32_t flags = (incoming ? LOAD_INCOMING : 0u) | (removal ? LOAD_REMOVAL : 0u);
     block->entries[block->count++] = (struct load_entry){
         .node_local = (uint32_t)id_local(node),
+        .other_local = (uint32_t)id_local(key.other),
+        .number = (uint32_t)key.number,
+        .other_partition = (uint16_t)(partition_of(key.other) | flags),
         .type = (uint16_t)key.type,
-        .incoming = incoming,
-        .removal = removal,
-        .other = key.other,
-        .number = key.number,
     };
     partition->load_count++;
     store->loading = true;
     return 0;
+}
+
+/* Which list of the partition an entry is for: local * 2, and 1 for IN. */
+static uint64_t
+load_list(const struct load_entry *entry)
+{
+    return entry->node_local * UINT64_C(2) + ((entry->other_partition & LOAD_INCOMING) != 0);
 }
 
 /* --- building lists --- */
@@ -75,8 +100,8 @@ static void
 load_count(const struct partition *partition, uint32_t *offsets)
 {
     for (const struct load_block *block = partition->load; block; block = block->older)
-        for (uint64_t i = 0; i < block->count; i++)
-            offsets[(uint64_t)block->entries[i].node_local * 2 + block->entries[i].incoming]++;
+        for (uint32_t i = 0; i < block->count; i++)
+            offsets[load_list(&block->entries[i])]++;
 }
 
 /* Blocks are linked newest first, so each list fills from its end: order of arrival is kept. */
@@ -84,15 +109,16 @@ static void
 load_scatter(const struct partition *partition, struct scatter *scatter)
 {
     for (const struct load_block *block = partition->load; block; block = block->older) {
-        for (uint64_t i = block->count; i-- > 0;) {
+        for (uint32_t i = block->count; i-- > 0;) {
             const struct load_entry *entry = &block->entries[i];
-            uint32_t *offset = &scatter->offsets[(uint64_t)entry->node_local * 2 + entry->incoming];
+            bool removal = entry->other_partition & LOAD_REMOVAL;
+            uint32_t *offset = &scatter->offsets[load_list(entry)];
             scatter->entries[--*offset] = (struct entry){
-                .other = entry->other,
+                .other = id_make(entry->other_local, entry->other_partition & (PARTITION_COUNT - 1)),
                 .number = entry->number,
                 .type = entry->type,
-                .created = entry->removal ? STAMP_BASE : 1,
-                .deleted = entry->removal ? 1 : STAMP_NEVER,
+                .created = removal ? STAMP_BASE : 1,
+                .deleted = removal ? 1 : STAMP_NEVER,
             };
         }
     }
@@ -139,7 +165,7 @@ load_release(struct store *store, struct partition *partition)
     while (partition->load) {
         struct load_block *block = partition->load;
         partition->load = block->older;
-        pool_release(&store->pool, block, sizeof(*block));
+        memory_release(shard_memory(store->shard), block, load_block_size(block->capacity));
     }
     partition->load_count = 0;
 }
@@ -154,9 +180,9 @@ partition_load(struct store *store, uint32_t index)
     if (scatter.count > UINT32_MAX)
         return ERR(LIMIT);
     for (const struct load_block *block = partition->load; block; block = block->older)
-        for (uint64_t i = 0; i < block->count; i++)
-            if (block->entries[i].node_local * UINT64_C(2) + 2 > scatter.list_count)
-                scatter.list_count = block->entries[i].node_local * UINT64_C(2) + 2;
+        for (uint32_t i = 0; i < block->count; i++)
+            if (load_list(&block->entries[i]) >= scatter.list_count)
+                scatter.list_count = load_list(&block->entries[i]) + 1;
     err_t err = 0;
     scatter.entries = pool_allocate(&store->pool, scatter.count * sizeof(*scatter.entries));
     scatter.offsets = pool_zeroed(&store->pool, scatter.list_count * sizeof(*scatter.offsets));
