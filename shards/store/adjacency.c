@@ -26,7 +26,13 @@ enum { TAIL_SCAN_MAX = 64, TAIL_SCAN_PART = 1024 };
 enum { DELTA_CAPACITY_FIRST = 4, SORT_SMALL = 16 };
 
 static inline int
-order(uint32_t type_a, uint64_t other_a, uint64_t number_a, uint32_t type_b, uint64_t other_b, uint64_t number_b)
+order(
+    uint32_t type_a,
+    uint64_t other_a,
+    uint64_t number_a,
+    uint32_t type_b,
+    uint64_t other_b,
+    uint64_t number_b)
 {
     if (type_a != type_b)
         return type_a < type_b ? -1 : 1;
@@ -160,7 +166,8 @@ entries_sort(struct entry *entries, uint64_t count)
 size_t
 base_size(const struct base *base)
 {
-    return base_numbers_offset(base) + (size_t)base->count * (base->flags & BASE_NUMBERS_WIDE ? 8 : 4);
+    return base_numbers_offset(base) +
+           (size_t)base->count * (base->flags & BASE_NUMBERS_WIDE ? 8 : 4);
 }
 
 void
@@ -192,7 +199,8 @@ base_has(const struct base *base, struct key key)
         uint64_t to = from + base->runs[run].count;
         if (base->runs[run].type == key.type) {
             uint64_t at = base_bound(base, from, to, key.other, key.number);
-            return at < to && base_other(base, at) == key.other && base_number(base, at) == key.number;
+            return at < to && base_other(base, at) == key.other &&
+                   base_number(base, at) == key.number;
         }
         from = to;
     }
@@ -223,10 +231,15 @@ struct base_merge {
 };
 
 static void
-base_merge_begin(struct base_merge *merge, const struct base *old, const struct entry *entries, uint64_t count,
-                 uint64_t horizon)
+base_merge_begin(
+    struct base_merge *merge,
+    const struct base *old,
+    const struct entry *entries,
+    uint64_t count,
+    uint64_t horizon)
 {
-    *merge = (struct base_merge){.old = old, .entry = entries, .entry_end = entries + count, .horizon = horizon};
+    *merge = (struct base_merge){
+        .old = old, .entry = entries, .entry_end = entries + count, .horizon = horizon};
     merge->run_end = old ? old->runs[0].count : 0;
 }
 
@@ -242,13 +255,15 @@ base_merge_next(struct base_merge *merge)
             merge->run_end += old->runs[++merge->run].count;
         struct key from_old = {0};
         if (have_old)
-            from_old = (struct key){base_other(old, merge->at), base_number(old, merge->at), old->runs[merge->run].type};
+            from_old = (struct key){
+                base_other(old, merge->at), base_number(old, merge->at),
+                old->runs[merge->run].type};
         const struct entry *entry = merge->entry < merge->entry_end ? merge->entry : NULL;
         int way = !entry      ? -1
                   : !have_old ? 1
                               : order(
-                                    from_old.type, from_old.other, from_old.number, entry->type, entry->other,
-                                    entry->number);
+                                    from_old.type, from_old.other, from_old.number, entry->type,
+                                    entry->other, entry->number);
         if (way < 0) {
             merge->at++;
             merge->key = from_old;
@@ -290,8 +305,14 @@ base_write(struct base *base, struct base_merge *merge)
 }
 
 err_t
-base_build(struct pool *pool, const struct base *old, const struct entry *entries, uint64_t count, uint64_t horizon,
-           uint64_t self, struct base **out)
+base_build(
+    struct pool *pool,
+    const struct base *old,
+    const struct entry *entries,
+    uint64_t count,
+    uint64_t horizon,
+    uint64_t self,
+    struct base **out)
 {
     struct base_merge merge;
     struct base head = {0};
@@ -315,8 +336,8 @@ base_build(struct pool *pool, const struct base *old, const struct entry *entrie
         return ERR(LIMIT);
     head.count = (uint32_t)total;
     head.run_count = (uint16_t)runs;
-    head.flags |= (uint8_t)((other_max > UINT32_MAX ? BASE_OTHERS_WIDE : 0) |
-                            (number_max > UINT32_MAX ? BASE_NUMBERS_WIDE : 0));
+    head.flags |=
+        (uint8_t)((other_max > UINT32_MAX ? BASE_OTHERS_WIDE : 0) | (number_max > UINT32_MAX ? BASE_NUMBERS_WIDE : 0));
     struct base *base = pool_allocate(pool, base_size(&head));
     if (!base)
         return ERR(MEMORY_POOL);
@@ -405,7 +426,9 @@ delta_find(struct pool *pool, struct delta *delta, struct key key)
     if (at == delta->sorted_count)
         return NULL;
     struct entry *entry = &delta->entries[at];
-    return order(entry->type, entry->other, entry->number, key.type, key.other, key.number) == 0 ? entry : NULL;
+    return order(entry->type, entry->other, entry->number, key.type, key.other, key.number) == 0
+               ? entry
+               : NULL;
 }
 
 bool
@@ -414,7 +437,8 @@ list_has_other(struct pool *pool, uint64_t list, uint64_t other)
     const struct base *base = list_base(list);
     struct delta *delta = list_delta(list);
     struct key key = {.other = other};
-    for (uint64_t from = 0, run = 0; base && run < base->run_count; from += base->runs[run++].count) {
+    for (uint64_t from = 0, run = 0; base && run < base->run_count;
+         from += base->runs[run++].count) {
         uint64_t to = from + base->runs[run].count, at = base_bound(base, from, to, other, 0);
         if (at < to && base_other(base, at) == other)
             return true;
@@ -427,7 +451,8 @@ list_has_other(struct pool *pool, uint64_t list, uint64_t other)
         if (delta->entries[i].other == other)
             return true;
     uint32_t at = delta_bound(delta, 0, key);
-    return at < delta->sorted_count && delta->entries[at].type == 0 && delta->entries[at].other == other;
+    return at < delta->sorted_count && delta->entries[at].type == 0 &&
+           delta->entries[at].other == other;
 }
 
 err_t
@@ -488,18 +513,26 @@ delta_foldable_count(const struct delta *delta, uint64_t horizon)
     for (uint32_t i = 0; i < delta->count; i++) {
         const struct entry *entry = &delta->entries[i];
         enum fate fate = entry_fate(entry, horizon);
-        count += fate == FATE_LIVE || fate == FATE_DEAD || (fate == FATE_SHADOW && entry->created != STAMP_BASE);
+        count += fate == FATE_LIVE || fate == FATE_DEAD ||
+                 (fate == FATE_SHADOW && entry->created != STAMP_BASE);
     }
     return count;
 }
 
 err_t
-delta_fold(struct pool *pool, struct delta *delta, uint64_t horizon, uint64_t self, delta_gone_fn *gone, void *context)
+delta_fold(
+    struct pool *pool,
+    struct delta *delta,
+    uint64_t horizon,
+    uint64_t self,
+    delta_gone_fn *gone,
+    void *context)
 {
     delta_normalise(pool, delta);
     struct base *base = delta->base;
     if (delta_foldable_count(delta, horizon)) {
-        err_t err = base_build(pool, delta->base, delta->entries, delta->count, horizon, self, &base);
+        err_t err = base_build(
+            pool, delta->base, delta->entries, delta->count, horizon, self, &base);
         if (err)
             return err;
         base_destroy(pool, delta->base);
@@ -528,11 +561,21 @@ delta_fold(struct pool *pool, struct delta *delta, uint64_t horizon, uint64_t se
 /* --- walking --- */
 
 void
-list_walk_begin(struct list_walk *walk, struct pool *pool, uint64_t list, uint64_t snapshot, uint64_t txid,
-                const uint32_t *types, uint32_t type_count)
+list_walk_begin(
+    struct list_walk *walk,
+    struct pool *pool,
+    uint64_t list,
+    uint64_t snapshot,
+    uint64_t txid,
+    const uint32_t *types,
+    uint32_t type_count)
 {
     *walk = (struct list_walk){
-        .base = list_base(list), .snapshot = snapshot, .txid = txid, .types = types, .type_count = type_count};
+        .base = list_base(list),
+        .snapshot = snapshot,
+        .txid = txid,
+        .types = types,
+        .type_count = type_count};
     struct delta *delta = list_delta(list);
     if (delta) {
         delta_normalise(pool, delta);
@@ -612,7 +655,8 @@ walk_emit_base(struct list_walk *walk, uint64_t to, struct list_piece *piece)
         }
     }
     walk->at = to;
-    *piece = (struct list_piece){.type = walk->base->runs[walk->run].type, .from = from, .count = to - from};
+    *piece = (struct list_piece){
+        .type = walk->base->runs[walk->run].type, .from = from, .count = to - from};
     return to > from;
 }
 
@@ -635,7 +679,8 @@ list_walk_next(struct list_walk *walk, struct list_piece *piece)
             continue;
         }
         if (have_base && entry->type == run_type) {
-            uint64_t to = base_bound(walk->base, walk->at, walk->run_end, entry->other, entry->number);
+            uint64_t to = base_bound(
+                walk->base, walk->at, walk->run_end, entry->other, entry->number);
             if (to > walk->at) {
                 if (walk_emit_base(walk, to, piece))
                     return true;

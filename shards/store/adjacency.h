@@ -38,13 +38,16 @@ struct base {
 };
 static_assert(sizeof(struct base) == 8, "8 bytes per list");
 
-enum { ENTRY_AHEAD = 1 }; /* put in a group by a removal, before the population brought it (index.c) */
+enum {
+    ENTRY_AHEAD = 1
+}; /* put in a group by a removal, before the population brought it (index.c) */
 
 struct entry {
     uint64_t other, number;
     uint32_t type;
     uint32_t flags;
-    uint64_t created; /* stamp; STAMP_BASE: the entry is in the base, this one only says when it ends */
+    uint64_t
+        created; /* stamp; STAMP_BASE: the entry is in the base, this one only says when it ends */
     uint64_t deleted; /* stamp; STAMP_NEVER */
 };
 static_assert(sizeof(struct entry) == 40, "40 bytes per new entry");
@@ -59,13 +62,14 @@ enum list_kind { LIST_OUT, LIST_IN, LIST_INDEX };
 
 struct delta {
     struct base *base;
-    uint64_t *home; /* the list word */
-    uint64_t owner; /* LIST_OUT, LIST_IN: the node. LIST_INDEX: the struct group */
-    uint8_t kind;   /* enum list_kind */
+    uint64_t *home;        /* the list word */
+    uint64_t owner;        /* LIST_OUT, LIST_IN: the node. LIST_INDEX: the struct group */
+    uint8_t kind;          /* enum list_kind */
     uint8_t skipped_count; /* visits of collection that found too little to do */
     struct dirty dirty;
     uint32_t count;
-    uint32_t sorted_count; /* entries[0..sorted_count) are in order; the tail is in order of arrival */
+    uint32_t
+        sorted_count; /* entries[0..sorted_count) are in order; the tail is in order of arrival */
     uint32_t capacity;
     struct entry *entries;
 };
@@ -79,7 +83,8 @@ list_is_dirty(uint64_t list)
 static inline const struct base *
 list_base(uint64_t list)
 {
-    return list_is_dirty(list) ? ((struct delta *)(uintptr_t)(list - 1))->base : (const struct base *)(uintptr_t)list;
+    return list_is_dirty(list) ? ((struct delta *)(uintptr_t)(list - 1))->base
+                               : (const struct base *)(uintptr_t)list;
 }
 
 static inline struct delta *
@@ -130,7 +135,8 @@ struct key {
 };
 
 /* The delta of a list, made when it is clean; NULL without memory. */
-struct delta *list_delta_make(struct pool *pool, uint64_t *list, enum list_kind kind, uint64_t owner);
+struct delta *
+list_delta_make(struct pool *pool, uint64_t *list, enum list_kind kind, uint64_t owner);
 /* The entry with this key, or NULL; the tail may be sorted. Valid until the next insert. */
 struct entry *delta_find(struct pool *pool, struct delta *delta, struct key key);
 bool base_has(const struct base *base, struct key key);
@@ -146,15 +152,27 @@ void list_destroy(struct pool *pool, uint64_t *list);
 /* Moves what is older than `horizon` into a new base: entries created and not deleted by then go in,
  * entries deleted by then vanish from base and delta. `gone` hears of every entry that leaves the delta:
  * kept = it is in the base now. ERR(MEMORY_POOL): nothing changed. */
-typedef void delta_gone_fn(void *context, const struct delta *delta, const struct entry *entry, bool kept);
-err_t delta_fold(struct pool *pool, struct delta *delta, uint64_t horizon, uint64_t self, delta_gone_fn *gone,
-                 void *context);
+typedef void
+delta_gone_fn(void *context, const struct delta *delta, const struct entry *entry, bool kept);
+err_t delta_fold(
+    struct pool *pool,
+    struct delta *delta,
+    uint64_t horizon,
+    uint64_t self,
+    delta_gone_fn *gone,
+    void *context);
 /* Entries that delta_fold would move now. */
 uint32_t delta_foldable_count(const struct delta *delta, uint64_t horizon);
 /* A base from sorted entries without duplicates, all of them committed, merged with `old` as delta_fold
  * does. NULL in *out when nothing is left. */
-err_t base_build(struct pool *pool, const struct base *old, const struct entry *entries, uint64_t count,
-                 uint64_t horizon, uint64_t self, struct base **out);
+err_t base_build(
+    struct pool *pool,
+    const struct base *old,
+    const struct entry *entries,
+    uint64_t count,
+    uint64_t horizon,
+    uint64_t self,
+    struct base **out);
 void base_destroy(struct pool *pool, struct base *base);
 /* By (type, other, number), in place. */
 void entries_sort(struct entry *entries, uint64_t count);
@@ -181,8 +199,14 @@ struct list_piece {
     const struct entry *entry;
 };
 
-void list_walk_begin(struct list_walk *walk, struct pool *pool, uint64_t list, uint64_t snapshot, uint64_t txid,
-                     const uint32_t *types, uint32_t type_count);
+void list_walk_begin(
+    struct list_walk *walk,
+    struct pool *pool,
+    uint64_t list,
+    uint64_t snapshot,
+    uint64_t txid,
+    const uint32_t *types,
+    uint32_t type_count);
 bool list_walk_next(struct list_walk *walk, struct list_piece *piece);
 
 #endif

@@ -90,7 +90,8 @@ node_check(struct apply *apply, uint64_t node, bool labels, struct node_state *s
 /* Whether a list has entries besides those of `but` (0: besides none) in the newest state, as far as we
  * may know it. */
 static err_t
-list_alive_check(struct apply *apply, uint64_t list, uint64_t but, bool *alive, uint64_t *alive_other)
+list_alive_check(
+    struct apply *apply, uint64_t list, uint64_t but, bool *alive, uint64_t *alive_other)
 {
     const struct base *base = list_base(list);
     const struct delta *delta = list_delta(list);
@@ -177,7 +178,8 @@ push_cell(struct apply *apply, enum entity entity, uint32_t key, uint64_t id, st
 }
 
 static err_t
-entry_create(struct apply *apply, uint64_t *list, enum list_kind kind, uint64_t owner, struct key key)
+entry_create(
+    struct apply *apply, uint64_t *list, enum list_kind kind, uint64_t owner, struct key key)
 {
     struct store *store = apply->store;
     struct intent *intent = intent_open(store, apply->txn);
@@ -196,14 +198,19 @@ entry_create(struct apply *apply, uint64_t *list, enum list_kind kind, uint64_t 
     if (err)
         return err;
     *intent = (struct intent){
-        .kind = INTENT_ENTRY_CREATE, .type = key.type, .list = list, .other = key.other, .number = key.number};
+        .kind = INTENT_ENTRY_CREATE,
+        .type = key.type,
+        .list = list,
+        .other = key.other,
+        .number = key.number};
     intent_keep(apply->txn);
     return 0;
 }
 
 /* Ends the entry, which the view must see. */
 static err_t
-entry_delete(struct apply *apply, uint64_t *list, enum list_kind kind, uint64_t owner, struct key key)
+entry_delete(
+    struct apply *apply, uint64_t *list, enum list_kind kind, uint64_t owner, struct key key)
 {
     struct store *store = apply->store;
     if (!list || !*list)
@@ -242,7 +249,11 @@ entry_delete(struct apply *apply, uint64_t *list, enum list_kind kind, uint64_t 
             return err;
     }
     *intent = (struct intent){
-        .kind = INTENT_ENTRY_DELETE, .type = key.type, .list = list, .other = key.other, .number = key.number};
+        .kind = INTENT_ENTRY_DELETE,
+        .type = key.type,
+        .list = list,
+        .other = key.other,
+        .number = key.number};
     intent_keep(apply->txn);
     return 0;
 }
@@ -250,13 +261,15 @@ entry_delete(struct apply *apply, uint64_t *list, enum list_kind kind, uint64_t 
 /* --- index entries that follow --- */
 
 static err_t
-index_operation_add(struct apply *apply, uint8_t type, uint32_t index, uint64_t node, struct value value)
+index_operation_add(
+    struct apply *apply, uint8_t type, uint32_t index, uint64_t node, struct value value)
 {
     struct operation_outcome *outcome = apply->outcome;
     if (!value_is_indexable(value))
         return 0;
     if (outcome->index_operation_count == apply->index_operation_capacity) {
-        uint32_t capacity = apply->index_operation_capacity ? apply->index_operation_capacity * 2 : 8;
+        uint32_t capacity = apply->index_operation_capacity ? apply->index_operation_capacity * 2
+                                                            : 8;
         struct operation *grown = arena_zeroed(apply->arena, capacity * sizeof(*grown));
         if (!grown)
             return ERR(MEMORY_POOL);
@@ -266,6 +279,7 @@ index_operation_add(struct apply *apply, uint8_t type, uint32_t index, uint64_t 
         apply->index_operation_capacity = capacity;
         outcome->index_operations = grown;
     }
+    assert(apply->index_operations);
     struct operation *operation = &apply->index_operations[outcome->index_operation_count];
     *operation = (struct operation){.type = type, .index = index, .node = {node}};
     if (!value_copy_deep(apply->arena, value, &operation->value))
@@ -287,20 +301,27 @@ static bool
 index_is_maintained(const struct apply *apply, const struct index_info *index)
 {
     const struct store *store = apply->store;
-    return index->id >= store->index_since_count || apply->txn->sequence > store->index_since[index->id];
+    return index->id >= store->index_since_count ||
+           apply->txn->sequence > store->index_since[index->id];
 }
 
 /* The property of a node with these labels goes from one value to another. */
 static err_t
-index_follow_property(struct apply *apply, uint64_t node, uint32_t label_set, uint32_t key, struct value from,
-                      struct value to)
+index_follow_property(
+    struct apply *apply,
+    uint64_t node,
+    uint32_t label_set,
+    uint32_t key,
+    struct value from,
+    struct value to)
 {
     const struct index_info *index;
     err_t err = 0;
     if (values_index_equal(from, to))
         return 0;
     for (uint32_t i = 0; !err && (index = index_at(apply, i)); i++) {
-        if (index->key != key || !index_is_maintained(apply, index) || !label_set_has(apply->store, label_set, index->label))
+        if (index->key != key || !index_is_maintained(apply, index) ||
+            !label_set_has(apply->store, label_set, index->label))
             continue;
         err = index_operation_add(apply, OPERATION_INDEX_REMOVE, index->id, node, from);
         if (!err)
@@ -316,7 +337,8 @@ index_follow_labels(struct apply *apply, uint64_t node, uint32_t from, uint32_t 
     const struct index_info *index;
     err_t err = 0;
     for (uint32_t i = 0; !err && (index = index_at(apply, i)); i++) {
-        bool had = label_set_has(apply->store, from, index->label), has = label_set_has(apply->store, to, index->label);
+        bool had = label_set_has(apply->store, from, index->label),
+             has = label_set_has(apply->store, to, index->label);
         if (had == has)
             continue;
         /* Also for an index we do not maintain: whoever is changing the property maintains it by our labels. */
@@ -324,7 +346,8 @@ index_follow_labels(struct apply *apply, uint64_t node, uint32_t from, uint32_t 
         if (err || !index_is_maintained(apply, index))
             continue;
         struct value value = cell_read(apply->store, ENTITY_NODE, index->key, node, apply->view);
-        err = index_operation_add(apply, has ? OPERATION_INDEX_ADD : OPERATION_INDEX_REMOVE, index->id, node, value);
+        err = index_operation_add(
+            apply, has ? OPERATION_INDEX_ADD : OPERATION_INDEX_REMOVE, index->id, node, value);
     }
     return err;
 }
@@ -339,7 +362,13 @@ label_set_count(const struct store *store, uint32_t set)
 
 /* One property of an entity that was checked. */
 static err_t
-property_set(struct apply *apply, enum entity entity, uint64_t id, uint32_t label_set, uint32_t key, struct value value)
+property_set(
+    struct apply *apply,
+    enum entity entity,
+    uint64_t id,
+    uint32_t label_set,
+    uint32_t key,
+    struct value value)
 {
     if (!value_is_storable(value))
         return ERR(TYPE);
@@ -367,8 +396,12 @@ properties_name(const struct operation *operation, uint32_t key)
 
 /* Every property the operation does not name goes away. */
 static err_t
-properties_clear_others(struct apply *apply, enum entity entity, uint64_t id, uint32_t label_set,
-                        const struct operation *operation)
+properties_clear_others(
+    struct apply *apply,
+    enum entity entity,
+    uint64_t id,
+    uint32_t label_set,
+    const struct operation *operation)
 {
     const struct key_list *list = key_list_lookup(apply->store, entity, id);
     err_t err = 0;
@@ -380,15 +413,20 @@ properties_clear_others(struct apply *apply, enum entity entity, uint64_t id, ui
 }
 
 static err_t
-properties_apply(struct apply *apply, enum entity entity, uint64_t id, uint32_t label_set,
-                 const struct operation *operation)
+properties_apply(
+    struct apply *apply,
+    enum entity entity,
+    uint64_t id,
+    uint32_t label_set,
+    const struct operation *operation)
 {
     err_t err = 0;
     if (operation->replace)
         err = properties_clear_others(apply, entity, id, label_set, operation);
     for (uint32_t i = 0; !err && i < operation->property_count; i++)
         err = property_set(
-            apply, entity, id, label_set, operation->properties[i].key, operation->properties[i].value);
+            apply, entity, id, label_set, operation->properties[i].key,
+            operation->properties[i].value);
     return err;
 }
 
@@ -443,9 +481,10 @@ node_labels(struct apply *apply, const struct operation *operation)
     if (err || set == state.label_set)
         return err;
     for (uint32_t i = 0; i < label_set_count(apply->store, set); i++)
-        apply->outcome->labels_added +=
-            !label_set_has(apply->store, state.label_set, apply->store->label_sets[set]->tokens[i]);
-    apply->outcome->labels_removed = label_set_count(apply->store, state.label_set) + apply->outcome->labels_added -
+        apply->outcome->labels_added += !label_set_has(
+            apply->store, state.label_set, apply->store->label_sets[set]->tokens[i]);
+    apply->outcome->labels_removed = label_set_count(apply->store, state.label_set) +
+                                     apply->outcome->labels_added -
                                      label_set_count(apply->store, set);
     err = index_follow_labels(apply, node, state.label_set, set);
     return err ? err : push_node(apply, node, true, set);
@@ -456,7 +495,9 @@ node_properties(struct apply *apply, const struct operation *operation)
 {
     struct node_state state;
     err_t err = node_check(apply, operation->node.id, true, &state);
-    return err ? err : properties_apply(apply, ENTITY_NODE, operation->node.id, state.label_set, operation);
+    return err ? err
+               : properties_apply(
+                     apply, ENTITY_NODE, operation->node.id, state.label_set, operation);
 }
 
 /* --- relationships --- */
@@ -464,14 +505,17 @@ node_properties(struct apply *apply, const struct operation *operation)
 static struct key
 out_key(const struct operation *operation, uint64_t rel)
 {
-    return (struct key){.other = operation->end.id, .number = id_local(rel), .type = operation->rel_type};
+    return (struct key){
+        .other = operation->end.id, .number = id_local(rel), .type = operation->rel_type};
 }
 
 static struct key
 in_key(const struct operation *operation)
 {
     return (struct key){
-        .other = operation->start.id, .number = id_local(operation->rel.id), .type = operation->rel_type};
+        .other = operation->start.id,
+        .number = id_local(operation->rel.id),
+        .type = operation->rel_type};
 }
 
 static err_t
@@ -497,7 +541,8 @@ rel_create(struct apply *apply, const struct operation *operation)
     if (!rel_stored_is_empty(stored))
         return ERR(INTERNAL); /* ids are given once */
     err = entry_create(
-        apply, node_list(store, operation->start.id, false), LIST_OUT, operation->start.id, out_key(operation, rel));
+        apply, node_list(store, operation->start.id, false), LIST_OUT, operation->start.id,
+        out_key(operation, rel));
     if (err)
         return err;
     *stored = (struct rel_stored){
@@ -518,7 +563,8 @@ rel_attach(struct apply *apply, const struct operation *operation)
     if (err)
         return err;
     return entry_create(
-        apply, node_list(apply->store, operation->end.id, true), LIST_IN, operation->end.id, in_key(operation));
+        apply, node_list(apply->store, operation->end.id, true), LIST_IN, operation->end.id,
+        in_key(operation));
 }
 
 static err_t
@@ -541,7 +587,8 @@ static err_t
 rel_detach(struct apply *apply, const struct operation *operation)
 {
     return entry_delete(
-        apply, node_list(apply->store, operation->end.id, true), LIST_IN, operation->end.id, in_key(operation));
+        apply, node_list(apply->store, operation->end.id, true), LIST_IN, operation->end.id,
+        in_key(operation));
 }
 
 static err_t
@@ -553,8 +600,12 @@ rel_properties(struct apply *apply, const struct operation *operation)
         return ERR(ENTITY_NOT_FOUND);
     if (stored->end_partition & REL_VERSIONED) {
         uint64_t start = id_make(stored->start_local, partition_of(operation->rel.id));
-        struct key key = {.other = rel_stored_end(stored), .number = id_local(operation->rel.id), .type = stored->type};
-        const struct entry *entry = delta_find(&store->pool, list_delta(*node_list(store, start, false)), key);
+        struct key key = {
+            .other = rel_stored_end(stored),
+            .number = id_local(operation->rel.id),
+            .type = stored->type};
+        const struct entry *entry = delta_find(
+            &store->pool, list_delta(*node_list(store, start, false)), key);
         err_t err = entry->deleted == STAMP_NEVER ? 0 : stamp_check(apply, entry->deleted);
         if (err)
             return err;
@@ -645,9 +696,13 @@ index_remove_ahead(struct apply *apply, const struct operation *operation)
     if (known && delta_find(&store->pool, known, key))
         return 0;
     struct intent *intent = intent_open(store, apply->txn);
-    struct delta *delta = list_delta_make(&store->pool, &group->list, LIST_INDEX, (uint64_t)(uintptr_t)group);
+    struct delta *delta = list_delta_make(
+        &store->pool, &group->list, LIST_INDEX, (uint64_t)(uintptr_t)group);
     struct entry entry = {
-        .other = key.other, .flags = ENTRY_AHEAD, .created = STAMP_POPULATED, .deleted = apply->stamp};
+        .other = key.other,
+        .flags = ENTRY_AHEAD,
+        .created = STAMP_POPULATED,
+        .deleted = apply->stamp};
     err_t err = intent && delta ? delta_insert(&store->pool, delta, entry) : ERR(MEMORY_POOL);
     if (delta)
         dirty_add(store, &delta->dirty, DIRTY_LIST);
@@ -655,7 +710,9 @@ index_remove_ahead(struct apply *apply, const struct operation *operation)
         group_destroy(store, group);
     if (err)
         return err;
-    *intent = (struct intent){.kind = INTENT_ENTRY_DELETE, .list = &group->list, .other = key.other};
+    assert(intent);
+    *intent = (struct intent){
+        .kind = INTENT_ENTRY_DELETE, .list = &group->list, .other = key.other};
     intent_keep(apply->txn);
     return 0;
 }
@@ -709,8 +766,12 @@ operation_apply(struct apply *apply, const struct operation *operation)
 }
 
 err_t
-store_apply(struct store *store, struct view view, const struct operation *operation, struct arena *arena,
-            struct operation_outcome *outcome)
+store_apply(
+    struct store *store,
+    struct view view,
+    const struct operation *operation,
+    struct arena *arena,
+    struct operation_outcome *outcome)
 {
     assert(!store->loading);
     assert(view.txid && view.snapshot < STAMP_INTENT);

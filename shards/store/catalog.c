@@ -37,8 +37,10 @@ catalog_destroy(struct catalog *catalog)
         catalog_flow_destroy(catalog->flow);
     for (int kind = 0; kind < TOKEN_KIND_COUNT; kind++)
         pool_release(
-            &catalog->pool, catalog->by_token[kind], sizeof(struct catalog_token *) * catalog->token_capacity[kind]);
-    pool_release(&catalog->pool, catalog->indexes, sizeof(struct index_info *) * catalog->index_capacity);
+            &catalog->pool, catalog->by_token[kind],
+            sizeof(struct catalog_token *) * catalog->token_capacity[kind]);
+    pool_release(
+        &catalog->pool, catalog->indexes, sizeof(struct index_info *) * catalog->index_capacity);
     table_destroy(&catalog->tokens);
     arena_destroy(&catalog->names);
     pool_destroy(&catalog->pool);
@@ -103,7 +105,8 @@ const struct index_info *
 catalog_index_by_name(const struct catalog *catalog, struct text name)
 {
     for (uint32_t i = 0; i < catalog->index_count; i++)
-        if (catalog->indexes[i]->state != INDEX_DROPPED && text_equal(catalog->indexes[i]->name, name))
+        if (catalog->indexes[i]->state != INDEX_DROPPED &&
+            text_equal(catalog->indexes[i]->name, name))
             return catalog->indexes[i];
     return NULL;
 }
@@ -189,7 +192,8 @@ token_decode(const uint8_t *bytes, size_t size, struct catalog_change *out, size
     out->kind = bytes[1];
     out->token = get_u32(bytes + 4);
     out->name.size = get_u32(bytes + 8);
-    if (out->token >= LABEL_COUNT_MAX || out->name.size > NAME_SIZE_MAX || out->name.size > size - TOKEN_HEAD)
+    if (out->token >= LABEL_COUNT_MAX || out->name.size > NAME_SIZE_MAX ||
+        out->name.size > size - TOKEN_HEAD)
         return ERR(STORAGE_DAMAGE);
     out->name.data = (const char *)bytes + TOKEN_HEAD;
     *used = TOKEN_HEAD + out->name.size;
@@ -209,7 +213,8 @@ index_decode(const uint8_t *bytes, size_t size, struct catalog_change *out, size
         .key = get_u32(bytes + 12),
         .name = {(const char *)bytes + INDEX_HEAD, get_u32(bytes + 16)},
     };
-    if (out->index.id >= LABEL_COUNT_MAX || out->index.label >= LABEL_COUNT_MAX || out->index.key >= LABEL_COUNT_MAX)
+    if (out->index.id >= LABEL_COUNT_MAX || out->index.label >= LABEL_COUNT_MAX ||
+        out->index.key >= LABEL_COUNT_MAX)
         return ERR(STORAGE_DAMAGE);
     if (out->index.name.size > NAME_SIZE_MAX || out->index.name.size > size - INDEX_HEAD)
         return ERR(STORAGE_DAMAGE);
@@ -261,7 +266,8 @@ token_apply(struct catalog *catalog, const struct catalog_change *change)
     if (change->token != *count)
         return ERR(STORAGE_DAMAGE);
     if (!pointers_grow(
-            &catalog->pool, (void ***)&catalog->by_token[change->kind], *count, &catalog->token_capacity[change->kind]))
+            &catalog->pool, (void ***)&catalog->by_token[change->kind], *count,
+            &catalog->token_capacity[change->kind]))
         return ERR(MEMORY_POOL);
     struct catalog_token *token = arena_zeroed(&catalog->names, sizeof(*token));
     struct text name = arena_text(&catalog->names, change->name);
@@ -282,7 +288,8 @@ index_apply(struct catalog *catalog, const struct index_info *change)
         return ERR(STORAGE_DAMAGE);
     if (change->id == catalog->index_count) {
         if (!pointers_grow(
-                &catalog->pool, (void ***)&catalog->indexes, catalog->index_count, &catalog->index_capacity))
+                &catalog->pool, (void ***)&catalog->indexes, catalog->index_count,
+                &catalog->index_capacity))
             return ERR(MEMORY_POOL);
         struct index_info *index = arena_zeroed(&catalog->names, sizeof(*index));
         struct text name = arena_text(&catalog->names, change->name);
@@ -306,7 +313,8 @@ catalog_apply(struct catalog *catalog, const uint8_t *bytes, size_t size)
         size_t used = 0;
         err_t err = change_decode(bytes, size, &change, &used);
         if (!err)
-            err = change.type == CHANGE_TOKEN ? token_apply(catalog, &change) : index_apply(catalog, &change.index);
+            err = change.type == CHANGE_TOKEN ? token_apply(catalog, &change)
+                                              : index_apply(catalog, &change.index);
         if (err)
             return err;
         bytes += used;

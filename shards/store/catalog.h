@@ -27,8 +27,11 @@ err_t catalog_replay(struct catalog *catalog, const uint8_t *bytes, size_t size)
  * turn, all indexes are filled from the data (entries are not logged) and the catalog becomes ready
  * everywhere; no query and no write may run before. `horizon` says below which timestamp nobody reads any
  * more (txn_horizon); NULL: nobody reads. `ready` may be NULL; it is called once. */
-err_t catalog_start(struct shard *shard, uint64_t (*horizon)(struct shard *shard),
-                    void (*ready)(struct shard *shard, void *context), void *context);
+err_t catalog_start(
+    struct shard *shard,
+    uint64_t (*horizon)(struct shard *shard),
+    void (*ready)(struct shard *shard, void *context),
+    void *context);
 bool catalog_is_ready(const struct catalog *catalog);
 
 enum token_kind { TOKEN_LABEL, TOKEN_TYPE, TOKEN_KEY, TOKEN_KIND_COUNT };
@@ -53,7 +56,8 @@ struct index_info {
 /* Raised by one at each change of the schema; plans remember the version they were made for. */
 uint64_t catalog_schema_version(const struct catalog *catalog);
 /* NULL when there is none ONLINE. */
-const struct index_info *catalog_index_find(const struct catalog *catalog, uint32_t label, uint32_t key);
+const struct index_info *
+catalog_index_find(const struct catalog *catalog, uint32_t label, uint32_t key);
 const struct index_info *catalog_index_by_id(const struct catalog *catalog, uint32_t id);
 const struct index_info *catalog_index_by_name(const struct catalog *catalog, struct text name);
 /* All that are not dropped, in order of id; `position` from 0; NULL at the end. */

@@ -54,7 +54,16 @@ struct change {
     struct wal_waiter waiter;
 };
 
-enum job_state { JOB_NONE, JOB_ANNOUNCE, JOB_FILL, JOB_HORIZON, JOB_CHECK, JOB_ONLINE, JOB_DROP, JOB_PURGED };
+enum job_state {
+    JOB_NONE,
+    JOB_ANNOUNCE,
+    JOB_FILL,
+    JOB_HORIZON,
+    JOB_CHECK,
+    JOB_ONLINE,
+    JOB_DROP,
+    JOB_PURGED
+};
 
 struct owner_request {
     struct list_link link;
@@ -148,7 +157,8 @@ all_shards(const struct shard *shard)
 static void
 tick_expired(struct timer *timer)
 {
-    struct catalog_flow *flow = (struct catalog_flow *)(void *)((char *)timer - offsetof(struct catalog_flow, timer));
+    struct catalog_flow *flow =
+        (struct catalog_flow *)(void *)((char *)timer - offsetof(struct catalog_flow, timer));
     task_ready(flow->shard, &flow->tick);
 }
 
@@ -170,7 +180,8 @@ tick_now(struct catalog_flow *flow)
 static enum task_result
 finish_run(struct task *task)
 {
-    struct catalog_flow *flow = (struct catalog_flow *)(void *)((char *)task - offsetof(struct catalog_flow, finish));
+    struct catalog_flow *flow =
+        (struct catalog_flow *)(void *)((char *)task - offsetof(struct catalog_flow, finish));
     struct list_link *link = list_pop_front(&flow->finished);
     if (!link)
         return TASK_DONE;
@@ -193,7 +204,8 @@ request_resolve(const struct catalog *catalog, struct catalog_request *request)
 {
     bool all = true;
     for (uint32_t i = 0; i < request->name_count; i++) {
-        request->tokens[i] = catalog_lookup(catalog, (enum token_kind)request->kinds[i], request->names[i]);
+        request->tokens[i] = catalog_lookup(
+            catalog, (enum token_kind)request->kinds[i], request->names[i]);
         all &= request->tokens[i] != TOKEN_NONE;
     }
     return all;
@@ -225,7 +237,8 @@ static err_t
 request_send(struct catalog_flow *flow, struct catalog_request *request)
 {
     uint8_t *out = mail_open(
-        flow->shard, catalog_owner(flow->shard), MESSAGE_CATALOG_REQUEST, request->id, (uint32_t)request_size(request));
+        flow->shard, catalog_owner(flow->shard), MESSAGE_CATALOG_REQUEST, request->id,
+        (uint32_t)request_size(request));
     if (!out)
         return ERR(MEMORY_POOL);
     struct request_head head = {.action = request->action, .name_count = request->name_count};
@@ -267,8 +280,7 @@ asker_replied(struct shard *shard, const struct message *message)
     struct request_reply reply;
     assert(message->size == sizeof(reply));
     memcpy(&reply, message_payload(message), sizeof(reply));
-    list_for_each(link, &flow->waiting)
-    {
+    list_for_each (link, &flow->waiting) {
         struct catalog_request *request = list_entry(link, struct catalog_request, link);
         if (request->id != message->scope)
             continue;
@@ -276,7 +288,8 @@ asker_replied(struct shard *shard, const struct message *message)
         request->changed = reply.changed;
         request->conflict_nodes[0] = reply.nodes[0];
         request->conflict_nodes[1] = reply.nodes[1];
-        bool resolved = request->action != CATALOG_TOKENS || reply.err || request_resolve(shard->catalog, request);
+        bool resolved = request->action != CATALOG_TOKENS || reply.err ||
+                        request_resolve(shard->catalog, request);
         assert(resolved);
         request_finish(flow, request, reply.err);
         return;
@@ -322,8 +335,8 @@ answer_send(struct catalog_flow *flow)
     if (!flow->answer_owed)
         return;
     if (mail_send(
-            flow->shard, catalog_owner(flow->shard), MESSAGE_CATALOG_APPLIED, flow->answer.number, &flow->answer,
-            sizeof(flow->answer)))
+            flow->shard, catalog_owner(flow->shard), MESSAGE_CATALOG_APPLIED, flow->answer.number,
+            &flow->answer, sizeof(flow->answer)))
         tick_later(flow, RETRY_NS);
     else
         flow->answer_owed = false;
@@ -359,9 +372,10 @@ purge_run(struct catalog_flow *flow)
         flow->purge_all_gone = true;
         return false;
     }
-    bool more = index->state == INDEX_DROPPED && store_index_purge(
-                                                     flow->shard->store, flow->purge_index, &flow->purge_bucket,
-                                                     PURGE_BUDGET, &flow->purge_all_gone);
+    bool more = index->state == INDEX_DROPPED &&
+                store_index_purge(
+                    flow->shard->store, flow->purge_index, &flow->purge_bucket, PURGE_BUDGET,
+                    &flow->purge_all_gone);
     if (!more) {
         flow->purge_index++;
         flow->purge_bucket = 0;
@@ -378,18 +392,22 @@ owner_asked(struct shard *shard, const struct message *message)
     struct request_head head;
     assert(catalog_owner(shard) == shard->index && message->size >= sizeof(head));
     memcpy(&head, message_payload(message), sizeof(head));
-    struct owner_request *request = memory_allocate(shard_memory(shard), sizeof(*request) + message->size);
+    struct owner_request *request = memory_allocate(
+        shard_memory(shard), sizeof(*request) + message->size);
     if (!request) {
         struct request_reply reply = {.err = ERR(MEMORY_POOL)};
-        err_t err =
-            mail_send(shard, message->from, MESSAGE_CATALOG_REPLY, message->scope, &reply, sizeof(reply));
+        err_t err = mail_send(
+            shard, message->from, MESSAGE_CATALOG_REPLY, message->scope, &reply, sizeof(reply));
         if (err)
             shard->seam->ops->fatal(shard->seam, "no memory to answer a catalog request");
         return;
     }
-    *request = (struct owner_request){.from = message->from, .size = message->size, .id = message->scope};
+    *request = (struct owner_request){
+        .from = message->from, .size = message->size, .id = message->scope};
     memcpy(request->payload, message_payload(message), message->size);
-    list_push_back(head.action == CATALOG_TOKENS ? &flow->token_requests : &flow->index_requests, &request->link);
+    list_push_back(
+        head.action == CATALOG_TOKENS ? &flow->token_requests : &flow->index_requests,
+        &request->link);
     tick_now(flow);
 }
 
@@ -413,7 +431,9 @@ replies_send(struct catalog_flow *flow)
             .changed = request->changed,
             .nodes = {request->nodes[0], request->nodes[1]},
         };
-        if (mail_send(flow->shard, request->from, MESSAGE_CATALOG_REPLY, request->id, &reply, sizeof(reply))) {
+        if (mail_send(
+                flow->shard, request->from, MESSAGE_CATALOG_REPLY, request->id, &reply,
+                sizeof(reply))) {
             tick_later(flow, RETRY_NS);
             return;
         }
@@ -431,7 +451,8 @@ change_reserve(struct catalog_flow *flow, uint32_t size)
     if (change->capacity >= size)
         return true;
     uint32_t capacity = size < 4096 ? 4096 : size * 2;
-    uint8_t *bytes = memory_resize(shard_memory(flow->shard), change->bytes, change->capacity, capacity);
+    uint8_t *bytes = memory_resize(
+        shard_memory(flow->shard), change->bytes, change->capacity, capacity);
     if (!bytes)
         return false;
     change->bytes = bytes;
@@ -454,7 +475,8 @@ static void
 change_durable(struct wal_waiter *waiter)
 {
     struct catalog_flow *flow =
-        (struct catalog_flow *)(void *)((char *)waiter - offsetof(struct catalog_flow, change.waiter));
+        (struct catalog_flow
+             *)(void *)((char *)waiter - offsetof(struct catalog_flow, change.waiter));
     assert(flow->change.state == CHANGE_DURABLE);
     flow->change.state = CHANGE_SPREAD;
     tick_now(flow);
@@ -490,7 +512,8 @@ change_spread(struct catalog_flow *flow)
     if (!(change->applied & self)) {
         err_t err = change_apply(flow->shard, change->bytes, change->size);
         if (err && err_code(err) != ERR_MEMORY_POOL)
-            flow->shard->seam->ops->fatal(flow->shard->seam, "a catalog change does not follow the one before");
+            flow->shard->seam->ops->fatal(
+                flow->shard->seam, "a catalog change does not follow the one before");
         if (!err)
             change->applied |= self;
     }
@@ -498,7 +521,9 @@ change_spread(struct catalog_flow *flow)
         uint64_t bit = UINT64_C(1) << to;
         if (to == flow->shard->index || ((change->sent | change->applied) & bit))
             continue;
-        if (!mail_send(flow->shard, to, MESSAGE_CATALOG_APPLY, change->number, change->bytes, change->size))
+        if (!mail_send(
+                flow->shard, to, MESSAGE_CATALOG_APPLY, change->number, change->bytes,
+                change->size))
             change->sent |= bit;
     }
     if (change->applied != all_shards(flow->shard)) {
@@ -565,7 +590,8 @@ batch_add(struct batch *batch, uint8_t kind, struct text name)
     struct catalog_flow *flow = batch->flow;
     struct catalog *catalog = flow->shard->catalog;
     uint64_t hash = hash_bytes(name.data, name.size, kind);
-    if (catalog_lookup(catalog, (enum token_kind)kind, name) != TOKEN_NONE || batch_has(batch, kind, name, hash))
+    if (catalog_lookup(catalog, (enum token_kind)kind, name) != TOKEN_NONE ||
+        batch_has(batch, kind, name, hash))
         return 0;
     uint32_t token = catalog->token_count[kind] + batch->added[kind];
     uint32_t size = (uint32_t)change_token_size(name);
@@ -597,7 +623,8 @@ batch_take(struct batch *batch, struct owner_request *request, err_t *err)
         *err = change_decode(bytes, size, &name, &used);
         if (*err)
             break;
-        if (catalog_lookup(batch->flow->shard->catalog, (enum token_kind)name.kind, name.name) == TOKEN_NONE) {
+        if (catalog_lookup(batch->flow->shard->catalog, (enum token_kind)name.kind, name.name) ==
+            TOKEN_NONE) {
             all = false;
             *err = batch_add(batch, name.kind, name.name);
         }
@@ -618,7 +645,8 @@ tokens_run(struct catalog_flow *flow)
     pool_create(&batch.pool, shard_memory(flow->shard), 0);
     table_create(&batch.names, &batch.pool);
     struct list_link *next;
-    for (struct list_link *link = flow->token_requests.next; link != &flow->token_requests; link = next) {
+    for (struct list_link *link = flow->token_requests.next; link != &flow->token_requests;
+         link = next) {
         struct owner_request *request = list_entry(link, struct owner_request, link);
         next = link->next;
         err_t err;
@@ -709,8 +737,10 @@ index_name_make(struct catalog *catalog, struct index_info *index)
     struct text label = catalog_name(catalog, TOKEN_LABEL, index->label);
     struct text key = catalog_name(catalog, TOKEN_KEY, index->key);
     const char *what = index->unique ? "constraint" : "index";
-    index->name = arena_printf(&catalog->names, "%s_%.*s_%.*s", what, TEXT_ARGS(label), TEXT_ARGS(key));
-    if (index->name.data && (index->name.size > NAME_SIZE_MAX || catalog_index_by_name(catalog, index->name)))
+    index->name = arena_printf(
+        &catalog->names, "%s_%.*s_%.*s", what, TEXT_ARGS(label), TEXT_ARGS(key));
+    if (index->name.data &&
+        (index->name.size > NAME_SIZE_MAX || catalog_index_by_name(catalog, index->name)))
         index->name = arena_printf(&catalog->names, "%s_%u", what, index->id);
     return index->name.data != NULL;
 }
@@ -723,7 +753,8 @@ job_start_create(struct catalog_flow *flow, const struct index_info *wanted)
     err_t err = index_create_check(catalog, wanted);
     if (err)
         return err;
-    if (wanted->label >= catalog->token_count[TOKEN_LABEL] || wanted->key >= catalog->token_count[TOKEN_KEY])
+    if (wanted->label >= catalog->token_count[TOKEN_LABEL] ||
+        wanted->key >= catalog->token_count[TOKEN_KEY])
         return ERR(ARGUMENT);
     job->index = *wanted;
     job->index.id = catalog->index_count;
@@ -752,7 +783,8 @@ job_start(struct catalog_flow *flow)
     struct catalog *catalog = flow->shard->catalog;
     if (flow->rebuilding) {
         const struct index_info *index = NULL;
-        while (flow->rebuild_index < catalog->index_count && (!index || index->state == INDEX_DROPPED))
+        while (flow->rebuild_index < catalog->index_count &&
+               (!index || index->state == INDEX_DROPPED))
             index = catalog->indexes[flow->rebuild_index++];
         if (index && index->state != INDEX_DROPPED) {
             job->index = *index;
@@ -774,7 +806,8 @@ job_start(struct catalog_flow *flow)
     size_t used;
     memcpy(&head, request->payload, sizeof(head));
     job->request = request;
-    err_t err = change_decode(request->payload + sizeof(head), request->size - sizeof(head), &wanted, &used);
+    err_t err = change_decode(
+        request->payload + sizeof(head), request->size - sizeof(head), &wanted, &used);
     if (!err)
         err = head.action == CATALOG_INDEX_CREATE ? job_start_create(flow, &wanted.index)
                                                   : job_start_drop(flow, &wanted.index);
@@ -888,7 +921,8 @@ owner_reported(struct catalog_flow *flow, const struct population_report *report
 static void
 ready_spread(struct catalog_flow *flow)
 {
-    if (flow->rebuilding || flow->job.state != JOB_NONE || flow->ready_sent == all_shards(flow->shard))
+    if (flow->rebuilding || flow->job.state != JOB_NONE ||
+        flow->ready_sent == all_shards(flow->shard))
         return;
     for (uint32_t to = 0; to < flow->shard->count; to++) {
         uint64_t bit = UINT64_C(1) << to;
@@ -896,7 +930,8 @@ ready_spread(struct catalog_flow *flow)
             continue;
         if (to == flow->shard->index)
             ready_now(flow);
-        else if (mail_send(flow->shard, to, MESSAGE_CATALOG_APPLY, SCOPE_READY, &bit, sizeof(bit))) {
+        else if (mail_send(
+                     flow->shard, to, MESSAGE_CATALOG_APPLY, SCOPE_READY, &bit, sizeof(bit))) {
             tick_later(flow, RETRY_NS);
             continue;
         }
@@ -907,7 +942,8 @@ ready_spread(struct catalog_flow *flow)
 static enum task_result
 tick_run(struct task *task)
 {
-    struct catalog_flow *flow = (struct catalog_flow *)(void *)((char *)task - offsetof(struct catalog_flow, tick));
+    struct catalog_flow *flow =
+        (struct catalog_flow *)(void *)((char *)task - offsetof(struct catalog_flow, tick));
     bool more = purge_run(flow);
     answer_send(flow);
     if (catalog_owner(flow->shard) == flow->shard->index) {
@@ -955,8 +991,11 @@ shard_reported(struct shard *shard, const struct message *message)
 /* --- birth and death --- */
 
 err_t
-catalog_start(struct shard *shard, uint64_t (*horizon)(struct shard *shard),
-              void (*ready)(struct shard *shard, void *context), void *context)
+catalog_start(
+    struct shard *shard,
+    uint64_t (*horizon)(struct shard *shard),
+    void (*ready)(struct shard *shard, void *context),
+    void *context)
 {
     struct catalog_flow *flow = memory_allocate(shard_memory(shard), sizeof(*flow));
     if (!flow)

@@ -17,12 +17,14 @@ enum { BASE_SMALL_COUNT = 256, FOLD_PART = 8, SKIPS_MAX = 16 };
 
 /* A label that only `gone` had: no version or record says it any more. */
 static void
-label_bits_drop(struct store *store, const struct chain *chain, const struct node_record *record, uint32_t gone)
+label_bits_drop(
+    struct store *store, const struct chain *chain, const struct node_record *record, uint32_t gone)
 {
     for (uint32_t i = 0; gone && i < store->label_sets[gone]->count; i++) {
         uint32_t label = store->label_sets[gone]->tokens[i];
         bool used = label_set_has(store, record->label_set, label);
-        for (const struct version *version = chain->newest; version && !used; version = version->older)
+        for (const struct version *version = chain->newest; version && !used;
+             version = version->older)
             used = label_set_has(store, version->label_set, label);
         if (!used)
             label_bit_clear(store, label, chain->id);
@@ -50,8 +52,8 @@ chain_settle(struct store *store, struct chain *chain, uint64_t horizon)
     if (!version)
         return 0;
     if (chain->item != CHAIN_NODE) {
-        struct column_slot *slot =
-            column_slot_lookup(store, (enum entity)(chain->item >> 31), chain->item & INT32_MAX, chain->id);
+        struct column_slot *slot = column_slot_lookup(
+            store, (enum entity)(chain->item >> 31), chain->item & INT32_MAX, chain->id);
         err_t err = cell_base_set(store, slot, chain->id, version->value);
         if (err)
             return err;
@@ -86,7 +88,8 @@ entry_gone(void *context, const struct delta *delta, const struct entry *entry, 
     struct store *store = context;
     if (delta->kind != LIST_OUT)
         return;
-    struct rel_stored *stored = rel_stored_lookup(store, id_make(entry->number, partition_of(delta->owner)));
+    struct rel_stored *stored = rel_stored_lookup(
+        store, id_make(entry->number, partition_of(delta->owner)));
     if (!kept)
         *stored = (struct rel_stored){0};
     else
@@ -107,7 +110,8 @@ group_is_populating(const struct store *store, const struct group *group)
 static bool
 list_collect(struct store *store, struct delta *delta, uint64_t horizon, uint32_t *cost)
 {
-    struct group *group = delta->kind == LIST_INDEX ? (struct group *)(uintptr_t)delta->owner : NULL;
+    struct group *group = delta->kind == LIST_INDEX ? (struct group *)(uintptr_t)delta->owner
+                                                    : NULL;
     if (group && group_is_populating(store, group))
         return false;
     uint32_t foldable = delta_foldable_count(delta, horizon);
@@ -115,7 +119,8 @@ list_collect(struct store *store, struct delta *delta, uint64_t horizon, uint32_
     *cost += delta->count / 16;
     if (foldable == 0 && delta->count)
         return false;
-    if (base_count > BASE_SMALL_COUNT && foldable < base_count / FOLD_PART && delta->skipped_count < SKIPS_MAX) {
+    if (base_count > BASE_SMALL_COUNT && foldable < base_count / FOLD_PART &&
+        delta->skipped_count < SKIPS_MAX) {
         delta->skipped_count++;
         return false;
     }

@@ -43,8 +43,8 @@ key_list_add(struct store *store, enum entity entity, uint32_t key, uint64_t id)
     struct partition *partition = &store->partitions[partition_of(id)];
     uint64_t chunk = id_local(id) >> CHUNK_BITS;
     if (!array_grow(
-            &store->pool, (void **)&partition->key_lists[entity], &partition->key_list_count[entity], chunk + 1,
-            sizeof(struct key_list)))
+            &store->pool, (void **)&partition->key_lists[entity],
+            &partition->key_list_count[entity], chunk + 1, sizeof(struct key_list)))
         return false;
     struct key_list *list = &partition->key_lists[entity][chunk];
     uint32_t at = 0;
@@ -52,7 +52,9 @@ key_list_add(struct store *store, enum entity entity, uint32_t key, uint64_t id)
         at++;
     if (at < list->count && list->keys[at] == key)
         return true;
-    if (!array_grow(&store->pool, (void **)&list->keys, &list->capacity, list->count + UINT64_C(1), sizeof(uint32_t)))
+    if (!array_grow(
+            &store->pool, (void **)&list->keys, &list->capacity, list->count + UINT64_C(1),
+            sizeof(uint32_t)))
         return false;
     memmove(list->keys + at + 1, list->keys + at, (list->count - at) * sizeof(uint32_t));
     list->keys[at] = key;
@@ -64,8 +66,8 @@ struct column_slot *
 column_slot_make(struct store *store, enum entity entity, uint32_t key, uint64_t id)
 {
     if (!array_grow(
-            &store->pool, (void **)&store->columns[entity], &store->column_count[entity], key + UINT64_C(1),
-            sizeof(struct column *)))
+            &store->pool, (void **)&store->columns[entity], &store->column_count[entity],
+            key + UINT64_C(1), sizeof(struct column *)))
         return NULL;
     struct column **column = &store->columns[entity][key];
     if (!*column)
@@ -74,7 +76,9 @@ column_slot_make(struct store *store, enum entity entity, uint32_t key, uint64_t
         return NULL;
     struct column_part *part = &(*column)->parts[partition_of(id)];
     uint64_t chunk = id_local(id) >> CHUNK_BITS;
-    if (!array_grow(&store->pool, (void **)&part->slots, &part->count, chunk + 1, sizeof(struct column_slot)))
+    if (!array_grow(
+            &store->pool, (void **)&part->slots, &part->count, chunk + 1,
+            sizeof(struct column_slot)))
         return NULL;
     if (!key_list_add(store, entity, key, id))
         return NULL;
@@ -95,8 +99,8 @@ cell_base(const struct column_slot *slot, uint64_t id)
 static bool
 type_fits_word(uint8_t type)
 {
-    return type == VALUE_BOOLEAN || type == VALUE_INTEGER || type == VALUE_FLOAT || type == VALUE_STRING ||
-           type == VALUE_DATE || type == VALUE_LOCAL_TIME;
+    return type == VALUE_BOOLEAN || type == VALUE_INTEGER || type == VALUE_FLOAT ||
+           type == VALUE_STRING || type == VALUE_DATE || type == VALUE_LOCAL_TIME;
 }
 
 static size_t
@@ -152,7 +156,8 @@ cell_base_set(struct store *store, struct column_slot *slot, uint64_t id, struct
             type = SLOT_MIXED;
     }
     uint8_t bits = bits_for(slot, index);
-    if ((type != slot->type || bits != slot->capacity_bits) && !slot_remake(store, slot, type, bits))
+    if ((type != slot->type || bits != slot->capacity_bits) &&
+        !slot_remake(store, slot, type, bits))
         return ERR(MEMORY_POOL);
     value_disown(&store->pool, cell_base(slot, id));
     if (type == SLOT_MIXED)
@@ -169,7 +174,8 @@ cell_read(struct store *store, enum entity entity, uint32_t key, uint64_t id, st
     if (!slot)
         return value_null();
     if (slot_is_versioned(slot, id)) {
-        const struct version *version = chain_visible(chain_lookup(store, cell_item(entity, key), id), view);
+        const struct version *version = chain_visible(
+            chain_lookup(store, cell_item(entity, key), id), view);
         if (version)
             return version->value;
     }
@@ -177,8 +183,13 @@ cell_read(struct store *store, enum entity entity, uint32_t key, uint64_t id, st
 }
 
 uint32_t
-entity_properties(struct store *store, enum entity entity, uint64_t id, struct view view, struct property *out,
-                  uint32_t max)
+entity_properties(
+    struct store *store,
+    enum entity entity,
+    uint64_t id,
+    struct view view,
+    struct property *out,
+    uint32_t max)
 {
     const struct key_list *list = key_list_lookup(store, entity, id);
     uint32_t count = 0;
@@ -219,6 +230,8 @@ columns_destroy(struct store *store)
             if (column)
                 pool_release(&store->pool, column, sizeof(*column));
         }
-        pool_release(&store->pool, store->columns[entity], store->column_count[entity] * sizeof(struct column *));
+        pool_release(
+            &store->pool, store->columns[entity],
+            store->column_count[entity] * sizeof(struct column *));
     }
 }

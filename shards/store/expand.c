@@ -24,7 +24,7 @@ struct expansion {
     struct expand_output *out;
     uint32_t written, max;
     uint32_t row;
-    uint64_t skip; /* visible entries still to be passed over */
+    uint64_t skip;    /* visible entries still to be passed over */
     uint32_t emitted; /* of this row, by this call */
 };
 
@@ -44,7 +44,13 @@ copy_others(uint64_t *out, const struct base *base, uint64_t from, uint32_t coun
 
 /* A relationship lives in the partition of its start node: the source's, or the other's. */
 static void
-copy_rels(uint64_t *out, const struct base *base, uint64_t from, uint32_t count, uint64_t source, bool incoming)
+copy_rels(
+    uint64_t *out,
+    const struct base *base,
+    uint64_t from,
+    uint32_t count,
+    uint64_t source,
+    bool incoming)
 {
     for (uint32_t i = 0; i < count; i++) {
         uint64_t start = incoming ? base_other(base, from + i) : source;
@@ -77,8 +83,14 @@ write_plain(struct expansion *expansion, uint32_t count, uint32_t type, bool inc
 
 /* Writes a stretch of a base as far as there is room. */
 static void
-write_base(struct expansion *expansion, const struct base *base, uint64_t from, uint64_t count, uint32_t type,
-           uint64_t source, bool incoming)
+write_base(
+    struct expansion *expansion,
+    const struct base *base,
+    uint64_t from,
+    uint64_t count,
+    uint32_t type,
+    uint64_t source,
+    bool incoming)
 {
     if (expansion->skip >= count) {
         expansion->skip -= count;
@@ -108,7 +120,8 @@ write_entry(struct expansion *expansion, const struct entry *entry, uint64_t sou
     if (out->others)
         out->others[expansion->written] = entry->other;
     if (out->rels)
-        out->rels[expansion->written] = id_make(entry->number, partition_of(incoming ? entry->other : source));
+        out->rels[expansion->written] = id_make(
+            entry->number, partition_of(incoming ? entry->other : source));
     write_plain(expansion, 1, entry->type, incoming);
 }
 
@@ -120,12 +133,14 @@ expand_walk(struct expansion *expansion, struct list_walk *walk, uint64_t source
         if (piece.entry)
             write_entry(expansion, piece.entry, source, incoming);
         else
-            write_base(expansion, walk->base, piece.from, piece.count, piece.type, source, incoming);
+            write_base(
+                expansion, walk->base, piece.from, piece.count, piece.type, source, incoming);
     }
 }
 
 static void
-expand_list(struct expansion *expansion, uint64_t list, uint64_t source, bool incoming, bool skip_self)
+expand_list(
+    struct expansion *expansion, uint64_t list, uint64_t source, bool incoming, bool skip_self)
 {
     if (!list || expansion->written == expansion->max)
         return;
@@ -137,8 +152,8 @@ expand_list(struct expansion *expansion, uint64_t list, uint64_t source, bool in
     }
     struct list_walk walk;
     list_walk_begin(
-        &walk, &expansion->store->pool, list, expansion->view.snapshot, expansion->view.txid, expansion->types,
-        expansion->type_count);
+        &walk, &expansion->store->pool, list, expansion->view.snapshot, expansion->view.txid,
+        expansion->types, expansion->type_count);
     walk.skip_self = skip_self;
     walk.other = source;
     expand_walk(expansion, &walk, source, incoming);
@@ -175,8 +190,13 @@ group_touch(const uint64_t *lists, uint32_t count, bool with_numbers)
 
 /* Loads the lists of the rows from `first` on. */
 static void
-group_load(struct expand_group *group, const struct store *store, const uint64_t *nodes, uint32_t count,
-           enum direction direction, bool with_numbers)
+group_load(
+    struct expand_group *group,
+    const struct store *store,
+    const uint64_t *nodes,
+    uint32_t count,
+    enum direction direction,
+    bool with_numbers)
 {
     static const struct node_record none;
     const struct node_record *records[GROUP_MAX];
@@ -205,13 +225,26 @@ group_size(uint32_t rows_left, uint32_t room)
 }
 
 uint32_t
-store_expand(struct store *store, struct view view, const uint64_t *nodes, uint32_t count, enum direction direction,
-             const uint32_t *types, uint32_t type_count, struct expand_cursor *cursor, struct expand_output *out,
-             uint32_t max)
+store_expand(
+    struct store *store,
+    struct view view,
+    const uint64_t *nodes,
+    uint32_t count,
+    enum direction direction,
+    const uint32_t *types,
+    uint32_t type_count,
+    struct expand_cursor *cursor,
+    struct expand_output *out,
+    uint32_t max)
 {
     assert(max > 0);
     struct expansion expansion = {
-        .store = store, .view = view, .types = types, .type_count = type_count, .out = out, .max = max};
+        .store = store,
+        .view = view,
+        .types = types,
+        .type_count = type_count,
+        .out = out,
+        .max = max};
     struct expand_group group;
     uint32_t row = cursor->row;
     while (row < count) {
@@ -225,7 +258,8 @@ store_expand(struct store *store, struct view view, const uint64_t *nodes, uint3
             expansion.skip = cursor->skip;
             expansion.emitted = 0;
             expand_list(&expansion, group.lists[0][at], nodes[row], false, false);
-            expand_list(&expansion, group.lists[1][at], nodes[row], true, direction == DIRECTION_BOTH);
+            expand_list(
+                &expansion, group.lists[1][at], nodes[row], true, direction == DIRECTION_BOTH);
             if (expansion.written == expansion.max) {
                 cursor->row = row;
                 cursor->skip += expansion.emitted;
@@ -240,13 +274,26 @@ store_expand(struct store *store, struct view view, const uint64_t *nodes, uint3
 }
 
 uint32_t
-store_expand_into(struct store *store, struct view view, node_id node, node_id other, enum direction direction,
-                  const uint32_t *types, uint32_t type_count, struct expand_cursor *cursor, struct expand_output *out,
-                  uint32_t max)
+store_expand_into(
+    struct store *store,
+    struct view view,
+    node_id node,
+    node_id other,
+    enum direction direction,
+    const uint32_t *types,
+    uint32_t type_count,
+    struct expand_cursor *cursor,
+    struct expand_output *out,
+    uint32_t max)
 {
     assert(max > 0);
     struct expansion expansion = {
-        .store = store, .view = view, .types = types, .type_count = type_count, .out = out, .max = max};
+        .store = store,
+        .view = view,
+        .types = types,
+        .type_count = type_count,
+        .out = out,
+        .max = max};
     expansion.skip = cursor->skip;
     for (int side = 0; side < 2 && expansion.written < max; side++) {
         bool incoming = side == 1;
@@ -269,8 +316,13 @@ store_expand_into(struct store *store, struct view view, node_id node, node_id o
 }
 
 uint64_t
-store_degree(struct store *store, struct view view, node_id node, enum direction direction, const uint32_t *types,
-             uint32_t type_count)
+store_degree(
+    struct store *store,
+    struct view view,
+    node_id node,
+    enum direction direction,
+    const uint32_t *types,
+    uint32_t type_count)
 {
     uint64_t degree = 0;
     for (int side = 0; side < 2; side++) {

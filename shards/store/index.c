@@ -34,8 +34,8 @@ scalars_index_equal(struct value a, struct value b)
     if (a.type == VALUE_FLOAT && b.type == VALUE_INTEGER)
         return scalars_index_equal(b, a);
     if (a.type == VALUE_INTEGER && b.type == VALUE_FLOAT)
-        return b.real >= -9223372036854775808.0 && b.real < 9223372036854775808.0 && b.real == floor(b.real) &&
-               (int64_t)b.real == a.integer;
+        return b.real >= -9223372036854775808.0 && b.real < 9223372036854775808.0 &&
+               b.real == floor(b.real) && (int64_t)b.real == a.integer;
     if (a.type != b.type)
         return false;
     if (a.type == VALUE_FLOAT)
@@ -140,8 +140,8 @@ err_t
 store_index_announce(struct store *store, uint32_t index)
 {
     if (!array_grow(
-            &store->pool, (void **)&store->index_since, &store->index_since_count, index + UINT64_C(1),
-            sizeof(uint64_t)))
+            &store->pool, (void **)&store->index_since, &store->index_since_count,
+            index + UINT64_C(1), sizeof(uint64_t)))
         return ERR(MEMORY_POOL);
     store->index_since[index] = store->txn_sequence;
     return 0;
@@ -190,7 +190,8 @@ store_index_populate(struct store *store, uint32_t index, struct value value, no
             ahead->flags &= ~(uint32_t)ENTRY_AHEAD;
         return 0;
     }
-    struct delta *delta = list_delta_make(&store->pool, &group->list, LIST_INDEX, (uint64_t)(uintptr_t)group);
+    struct delta *delta = list_delta_make(
+        &store->pool, &group->list, LIST_INDEX, (uint64_t)(uintptr_t)group);
     if (!delta)
         return ERR(MEMORY_POOL);
     dirty_add(store, &delta->dirty, DIRTY_LIST);
@@ -199,7 +200,12 @@ store_index_populate(struct store *store, uint32_t index, struct value value, no
 
 /* How many nodes a group has for good, and how many depend on open transactions. */
 static void
-group_count(struct store *store, const struct group *group, uint32_t *alive, uint32_t *open, uint64_t nodes[2])
+group_count(
+    struct store *store,
+    const struct group *group,
+    uint32_t *alive,
+    uint32_t *open,
+    uint64_t nodes[2])
 {
     struct list_walk walk;
     struct list_piece piece;
@@ -210,19 +216,23 @@ group_count(struct store *store, const struct group *group, uint32_t *alive, uin
         if (piece.entry && piece.entry->deleted != STAMP_NEVER)
             continue; /* somebody is taking it away: counted below */
         for (uint64_t i = 0; i < piece.count && *alive < 2; i++)
-            nodes[(*alive)++] = piece.entry ? piece.entry->other : base_other(walk.base, piece.from + i);
+            nodes[(*alive)++] = piece.entry ? piece.entry->other
+                                            : base_other(walk.base, piece.from + i);
     }
     for (uint32_t i = 0; delta && i < delta->count; i++)
-        *open += stamp_is_intent(delta->entries[i].created) || stamp_is_intent(delta->entries[i].deleted);
+        *open += stamp_is_intent(delta->entries[i].created) ||
+                 stamp_is_intent(delta->entries[i].deleted);
 }
 
 enum index_check
-store_index_check_unique(struct store *store, uint32_t index, uint64_t *bucket, uint32_t budget, uint64_t nodes[2])
+store_index_check_unique(
+    struct store *store, uint32_t index, uint64_t *bucket, uint32_t budget, uint64_t nodes[2])
 {
     for (; *bucket < store->groups.bucket_count; (*bucket)++) {
         if (budget-- == 0)
             return INDEX_CHECK_MORE;
-        for (struct table_link *link = table_bucket(&store->groups, *bucket); link; link = link->next) {
+        for (struct table_link *link = table_bucket(&store->groups, *bucket); link;
+             link = link->next) {
             const struct group *group = table_entry(link, struct group, link);
             uint32_t alive, open;
             if (group->index != index)
@@ -242,13 +252,15 @@ group_has_intents(const struct group *group)
 {
     const struct delta *delta = list_delta(group->list);
     for (uint32_t i = 0; delta && i < delta->count; i++)
-        if (stamp_is_intent(delta->entries[i].created) || stamp_is_intent(delta->entries[i].deleted))
+        if (stamp_is_intent(delta->entries[i].created) ||
+            stamp_is_intent(delta->entries[i].deleted))
             return true;
     return false;
 }
 
 bool
-store_index_purge(struct store *store, uint32_t index, uint64_t *bucket, uint32_t budget, bool *all_gone)
+store_index_purge(
+    struct store *store, uint32_t index, uint64_t *bucket, uint32_t budget, bool *all_gone)
 {
     for (; *bucket < store->groups.bucket_count; (*bucket)++) {
         if (budget-- == 0)
@@ -269,12 +281,19 @@ store_index_purge(struct store *store, uint32_t index, uint64_t *bucket, uint32_
 }
 
 uint32_t
-store_index_seek(struct store *store, struct view view, uint32_t index, struct value value,
-                 struct expand_cursor *cursor, uint64_t *out, uint32_t max)
+store_index_seek(
+    struct store *store,
+    struct view view,
+    uint32_t index,
+    struct value value,
+    struct expand_cursor *cursor,
+    uint64_t *out,
+    uint32_t max)
 {
     assert(max > 0);
     uint32_t count = 0;
-    const struct group *group = value_is_indexable(value) ? group_lookup(store, index, value) : NULL;
+    const struct group *group = value_is_indexable(value) ? group_lookup(store, index, value)
+                                                          : NULL;
     if (group) {
         struct list_walk walk;
         struct list_piece piece;
@@ -284,7 +303,8 @@ store_index_seek(struct store *store, struct view view, uint32_t index, struct v
             uint64_t passed = skip < piece.count ? skip : piece.count;
             skip -= passed;
             for (uint64_t i = passed; i < piece.count && count < max; i++)
-                out[count++] = piece.entry ? piece.entry->other : base_other(walk.base, piece.from + i);
+                out[count++] = piece.entry ? piece.entry->other
+                                           : base_other(walk.base, piece.from + i);
         }
     }
     cursor->skip += count;

@@ -50,7 +50,7 @@ intent_open(struct store *store, struct store_txn *txn)
 {
     struct intent_block *block = txn->newest;
     if (!block || block->count == block->capacity) {
-        uint32_t capacity = !block                                  ? INTENT_BLOCK_FIRST
+        uint32_t capacity = !block                                   ? INTENT_BLOCK_FIRST
                             : block->capacity * 2 < INTENT_BLOCK_MAX ? block->capacity * 2
                                                                      : INTENT_BLOCK_MAX;
         struct intent_block *fresh = pool_allocate(&store->pool, block_size(capacity));

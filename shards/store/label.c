@@ -12,9 +12,11 @@
 static struct label_set *
 label_set_lookup(const struct store *store, const uint32_t *tokens, uint32_t count, uint64_t hash)
 {
-    for (struct table_link *link = table_chain(&store->label_set_table, hash); link; link = link->next) {
+    for (struct table_link *link = table_chain(&store->label_set_table, hash); link;
+         link = link->next) {
         struct label_set *set = table_entry(link, struct label_set, link);
-        if (link->hash == hash && set->count == count && memcmp(set->tokens, tokens, count * sizeof(*tokens)) == 0)
+        if (link->hash == hash && set->count == count &&
+            memcmp(set->tokens, tokens, count * sizeof(*tokens)) == 0)
             return set;
     }
     return NULL;
@@ -35,8 +37,8 @@ label_set_find(struct store *store, const uint32_t *tokens, uint32_t count, uint
         return true;
     }
     if (!array_grow(
-            &store->pool, (void **)&store->label_sets, &store->label_set_capacity, store->label_set_count + 1,
-            sizeof(*store->label_sets)))
+            &store->pool, (void **)&store->label_sets, &store->label_set_capacity,
+            store->label_set_count + 1, sizeof(void *)))
         return false;
     set = pool_allocate(&store->pool, sizeof(*set) + count * sizeof(*tokens));
     if (!set)
@@ -79,7 +81,12 @@ tokens_have(const uint32_t *tokens, uint32_t count, uint32_t token)
 }
 
 err_t
-label_set_change(struct store *store, struct arena *arena, uint32_t from, const struct operation *operation, uint32_t *to)
+label_set_change(
+    struct store *store,
+    struct arena *arena,
+    uint32_t from,
+    const struct operation *operation,
+    uint32_t *to)
 {
     const struct label_set *set = from ? store->label_sets[from] : NULL;
     uint64_t most = (uint64_t)(set ? set->count : 0) + operation->label_count;
@@ -104,7 +111,9 @@ label_set_change(struct store *store, struct arena *arena, uint32_t from, const 
 static struct label *
 label_make(struct store *store, uint32_t token)
 {
-    if (!array_grow(&store->pool, (void **)&store->labels, &store->label_count, token + UINT64_C(1), sizeof(*store->labels)))
+    if (!array_grow(
+            &store->pool, (void **)&store->labels, &store->label_count, token + UINT64_C(1),
+            sizeof(void *)))
         return NULL;
     if (!store->labels[token])
         store->labels[token] = pool_zeroed(&store->pool, sizeof(struct label));
@@ -120,7 +129,9 @@ label_bits_set(struct store *store, uint32_t set, uint64_t node)
         if (!label)
             return ERR(MEMORY_POOL);
         struct bitmap *bitmap = &label->parts[partition_of(node)];
-        if (!array_grow(&store->pool, (void **)&bitmap->words, &bitmap->word_count, local / 64 + 1, sizeof(uint64_t)))
+        if (!array_grow(
+                &store->pool, (void **)&bitmap->words, &bitmap->word_count, local / 64 + 1,
+                sizeof(uint64_t)))
             return ERR(MEMORY_POOL);
         bitmap->words[local / 64] |= UINT64_C(1) << (local % 64);
     }

@@ -61,7 +61,8 @@ store_node_property(struct store *store, struct view view, node_id node, uint32_
 }
 
 uint32_t
-store_node_properties(struct store *store, struct view view, node_id node, struct property *out, uint32_t max)
+store_node_properties(
+    struct store *store, struct view view, node_id node, struct property *out, uint32_t max)
 {
     return entity_properties(store, ENTITY_NODE, node.id, view, out, max);
 }
@@ -76,11 +77,13 @@ struct cell_place {
 
 /* Finds the cells of a group and asks for their lines. */
 static void
-places_find(const struct column *column, const uint64_t *nodes, uint32_t count, struct cell_place *places)
+places_find(
+    const struct column *column, const uint64_t *nodes, uint32_t count, struct cell_place *places)
 {
     for (uint32_t i = 0; i < count; i++) {
         const struct column_part *part = &column->parts[partition_of(nodes[i])];
-        uint64_t local = id_local(nodes[i]), chunk = local >> CHUNK_BITS, index = local & (CHUNK_COUNT - 1);
+        uint64_t local = id_local(nodes[i]), chunk = local >> CHUNK_BITS,
+                 index = local & (CHUNK_COUNT - 1);
         places[i] = (struct cell_place){NULL, NULL};
         if (chunk >= part->count)
             continue;
@@ -94,12 +97,14 @@ places_find(const struct column *column, const uint64_t *nodes, uint32_t count, 
 }
 
 static struct value
-place_read(struct store *store, uint32_t key, uint64_t node, struct cell_place place, struct view view)
+place_read(
+    struct store *store, uint32_t key, uint64_t node, struct cell_place place, struct view view)
 {
     if (!place.slot)
         return value_null();
     if (slot_is_versioned(place.slot, node)) {
-        const struct version *version = chain_visible(chain_lookup(store, cell_item(ENTITY_NODE, key), node), view);
+        const struct version *version = chain_visible(
+            chain_lookup(store, cell_item(ENTITY_NODE, key), node), view);
         if (version)
             return version->value;
     }
@@ -117,8 +122,13 @@ node_column(const struct store *store, uint32_t key)
 }
 
 void
-store_node_property_column(struct store *store, struct view view, const uint64_t *nodes, uint32_t count, uint32_t key,
-                           struct value *out)
+store_node_property_column(
+    struct store *store,
+    struct view view,
+    const uint64_t *nodes,
+    uint32_t count,
+    uint32_t key,
+    struct value *out)
 {
     const struct column *column = node_column(store, key);
     struct cell_place places[GROUP];
@@ -127,13 +137,15 @@ store_node_property_column(struct store *store, struct view view, const uint64_t
         if (column)
             places_find(column, nodes + from, group, places);
         for (uint32_t i = 0; i < group; i++)
-            out[from + i] = column ? place_read(store, key, nodes[from + i], places[i], view) : value_null();
+            out[from + i] = column ? place_read(store, key, nodes[from + i], places[i], view)
+                                   : value_null();
     }
 }
 
 /* Loads what the records of a group say, in one go; no record is a record that says nothing. */
 static void
-records_load(const struct store *store, const uint64_t *nodes, uint32_t count, struct node_record *out)
+records_load(
+    const struct store *store, const uint64_t *nodes, uint32_t count, struct node_record *out)
 {
     static const struct node_record none;
     const struct node_record *records[GROUP];
@@ -149,8 +161,13 @@ records_load(const struct store *store, const uint64_t *nodes, uint32_t count, s
 }
 
 uint32_t
-store_node_select_label(struct store *store, struct view view, const uint64_t *nodes, uint32_t count, uint32_t label,
-                        uint32_t *selected)
+store_node_select_label(
+    struct store *store,
+    struct view view,
+    const uint64_t *nodes,
+    uint32_t count,
+    uint32_t label,
+    uint32_t *selected)
 {
     struct node_record records[GROUP];
     uint32_t selected_count = 0, known_set = 0;
@@ -259,18 +276,23 @@ places_are_plain(const struct cell_place *places, uint32_t count, uint8_t type)
     return plain;
 }
 
-#define SELECT_LOOP(condition)                                                                                         \
-    for (uint32_t i = 0; i < count; i++) {                                                                             \
-        int64_t cell = (int64_t)words[i];                                                                              \
-        selected[selected_count] = from + i;                                                                           \
-        selected_count += (uint32_t)(words[i] != CELL_ABSENT && (condition));                                          \
-    }                                                                                                                  \
+#define SELECT_LOOP(condition)                                                                     \
+    for (uint32_t i = 0; i < count; i++) {                                                         \
+        int64_t cell = (int64_t)words[i];                                                          \
+        selected[selected_count] = from + i;                                                       \
+        selected_count += (uint32_t)(words[i] != CELL_ABSENT && (condition));                      \
+    }                                                                                              \
     break
 
 /* Branch-free: the position is written always and kept when it passes. */
 static uint32_t
-select_integers(const struct cell_place *places, uint32_t count, enum compare compare, int64_t constant, uint32_t from,
-                uint32_t *selected)
+select_integers(
+    const struct cell_place *places,
+    uint32_t count,
+    enum compare compare,
+    int64_t constant,
+    uint32_t from,
+    uint32_t *selected)
 {
     uint64_t words[GROUP];
     uint32_t selected_count = 0;
@@ -294,8 +316,15 @@ select_integers(const struct cell_place *places, uint32_t count, enum compare co
 }
 
 uint32_t
-store_node_select_property(struct store *store, struct view view, const uint64_t *nodes, uint32_t count, uint32_t key,
-                           enum compare compare, struct value constant, uint32_t *selected)
+store_node_select_property(
+    struct store *store,
+    struct view view,
+    const uint64_t *nodes,
+    uint32_t count,
+    uint32_t key,
+    enum compare compare,
+    struct value constant,
+    uint32_t *selected)
 {
     const struct column *column = node_column(store, key);
     struct cell_place places[GROUP];
@@ -304,12 +333,13 @@ store_node_select_property(struct store *store, struct view view, const uint64_t
         uint32_t group = count - from < GROUP ? count - from : GROUP;
         places_find(column, nodes + from, group, places);
         if (constant.type == VALUE_INTEGER && places_are_plain(places, group, VALUE_INTEGER)) {
-            selected_count +=
-                select_integers(places, group, compare, constant.integer, from, selected + selected_count);
+            selected_count += select_integers(
+                places, group, compare, constant.integer, from, selected + selected_count);
             continue;
         }
         for (uint32_t i = 0; i < group; i++)
-            if (value_passes(place_read(store, key, nodes[from + i], places[i], view), compare, constant))
+            if (value_passes(
+                    place_read(store, key, nodes[from + i], places[i], view), compare, constant))
                 selected[selected_count++] = from + i;
     }
     return selected_count;
@@ -335,8 +365,14 @@ bitmap_next(const struct bitmap *bitmap, uint64_t local)
 
 /* Walks one partition from cursor->local; leaves cursor->local where it stopped. */
 static uint32_t
-scan_partition(struct store *store, struct view view, uint32_t label, struct scan_cursor *cursor, uint64_t *out,
-               uint32_t max, bool *ended)
+scan_partition(
+    struct store *store,
+    struct view view,
+    uint32_t label,
+    struct scan_cursor *cursor,
+    uint64_t *out,
+    uint32_t max,
+    bool *ended)
 {
     const struct bitmap *bitmap = NULL;
     uint32_t count = 0, known_set = 0;
@@ -378,13 +414,20 @@ scan_partition(struct store *store, struct view view, uint32_t label, struct sca
 }
 
 uint32_t
-store_scan_nodes(struct store *store, struct view view, uint32_t label, struct scan_cursor *cursor, uint64_t *out,
-                 uint32_t max)
+store_scan_nodes(
+    struct store *store,
+    struct view view,
+    uint32_t label,
+    struct scan_cursor *cursor,
+    uint64_t *out,
+    uint32_t max)
 {
     assert(max > 0);
     uint32_t count = 0;
-    if (cursor->local == 0) { /* the beginning: partitions of this shard are index, index + count, ... */
-        cursor->partition = cursor->partition < store->shard->index ? store->shard->index : cursor->partition;
+    if (cursor->local ==
+        0) { /* the beginning: partitions of this shard are index, index + count, ... */
+        cursor->partition = cursor->partition < store->shard->index ? store->shard->index
+                                                                    : cursor->partition;
         cursor->local = 1;
     }
     while (!cursor->done) {

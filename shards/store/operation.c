@@ -38,7 +38,8 @@
 #include "base/hash.h"
 #include "base/limits.h"
 
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "bytes are copied as they stand in memory");
+static_assert(
+    __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "bytes are copied as they stand in memory");
 
 enum { HEADER_SIZE = 8, FLAG_REPLACE = 1, PRINT_SIZE_MAX = 2048 };
 
@@ -337,7 +338,9 @@ walk_list(struct cursor *cursor, struct value *value)
         tag = value->list[0].type;
     walk_u32(cursor, &value->size);
     walk_u8(cursor, &tag);
-    check(cursor, (tag == VALUE_NULL) == (value->size == 0) && tag != VALUE_LIST && tag < VALUE_TYPE_COUNT);
+    check(
+        cursor,
+        (tag == VALUE_NULL) == (value->size == 0) && tag != VALUE_LIST && tag < VALUE_TYPE_COUNT);
     if (cursor->err || !cursor_has(cursor, (uint64_t)value->size * payload_size_min(tag)))
         return;
     if (cursor->mode != MODE_READ) {
@@ -443,7 +446,8 @@ walk_rel_ends(struct cursor *cursor, struct operation *operation)
     walk_id(cursor, &operation->end.id, false);
     walk_token(cursor, &operation->rel_type);
     check(
-        cursor, operation->rel.id == 0 || (operation->rel.id ^ operation->start.id) % PARTITION_COUNT == 0);
+        cursor,
+        operation->rel.id == 0 || (operation->rel.id ^ operation->start.id) % PARTITION_COUNT == 0);
 }
 
 static void
@@ -526,7 +530,8 @@ operation_encode(const struct operation *operation, uint8_t *out)
 }
 
 err_t
-operation_decode(const uint8_t *bytes, size_t size, struct arena *arena, struct operation *out, size_t *used)
+operation_decode(
+    const uint8_t *bytes, size_t size, struct arena *arena, struct operation *out, size_t *used)
 {
     *out = (struct operation){0};
     *used = 0;
@@ -540,7 +545,8 @@ operation_decode(const uint8_t *bytes, size_t size, struct arena *arena, struct 
     if (bytes[1] > (operation_has_replace(out->type) ? FLAG_REPLACE : 0))
         return ERR(STORAGE_DAMAGE);
     out->replace = bytes[1] != 0;
-    struct cursor cursor = {.mode = MODE_READ, .at = HEADER_SIZE, .size = total, .in = bytes, .arena = arena};
+    struct cursor cursor = {
+        .mode = MODE_READ, .at = HEADER_SIZE, .size = total, .in = bytes, .arena = arena};
     body_walk(&cursor, out);
     if (cursor.err)
         return cursor.err;
@@ -603,7 +609,8 @@ property_encode(struct value value, uint8_t *out)
 }
 
 err_t
-property_decode(const uint8_t *bytes, size_t size, struct arena *arena, struct value *out, size_t *used)
+property_decode(
+    const uint8_t *bytes, size_t size, struct arena *arena, struct value *out, size_t *used)
 {
     struct cursor cursor = {.mode = MODE_READ, .size = size, .in = bytes, .arena = arena};
     walk_value(&cursor, out);
@@ -857,7 +864,8 @@ operation_print(const struct operation *operation, struct arena *arena)
     print_labels(&printer, "labels", operation->labels, operation->label_count);
     if (operation->removed_label_count)
         print_labels(
-            &printer, "removed", operation->labels + operation->label_count, operation->removed_label_count);
+            &printer, "removed", operation->labels + operation->label_count,
+            operation->removed_label_count);
     if (operation->replace)
         print(&printer, " replace");
     if (operation->property_count)

@@ -34,11 +34,13 @@ struct operation {
     uint8_t type;
     bool replace; /* *_PROPERTIES: properties not named are removed */
     node_id node; /* NODE_*, INDEX_* */
-    rel_id rel;   /* REL_*; REL_CREATE in a request: id 0 = the owner allocates one (ids begin above 0) */
+    rel_id
+        rel; /* REL_*; REL_CREATE in a request: id 0 = the owner allocates one (ids begin above 0) */
     node_id start, end;
     uint32_t rel_type;
     uint32_t index;
-    uint32_t label_count, removed_label_count; /* NODE_LABELS: `labels` holds the added, then the removed */
+    uint32_t label_count,
+        removed_label_count; /* NODE_LABELS: `labels` holds the added, then the removed */
     const uint32_t *labels;
     uint32_t property_count;
     const struct property *properties;
@@ -51,7 +53,8 @@ size_t operation_size(const struct operation *operation);
 void operation_encode(const struct operation *operation, uint8_t *out);
 /* Decodes the operation at `bytes`; strings and lists point into `bytes` or `arena`. `*used` = its size.
  * ERR(STORAGE_DAMAGE) when the bytes are not an operation. */
-err_t operation_decode(const uint8_t *bytes, size_t size, struct arena *arena, struct operation *out, size_t *used);
+err_t operation_decode(
+    const uint8_t *bytes, size_t size, struct arena *arena, struct operation *out, size_t *used);
 /* The partition whose owner must apply it. */
 uint32_t operation_partition(const struct operation *operation);
 /* For the WAL dump and error messages: one line, without newline. */
@@ -61,7 +64,8 @@ struct text operation_print(const struct operation *operation, struct arena *are
  * (1 and 1.0 are equal to an index: property_index_hash hashes them the same). */
 size_t property_size(struct value value);
 void property_encode(struct value value, uint8_t *out);
-err_t property_decode(const uint8_t *bytes, size_t size, struct arena *arena, struct value *out, size_t *used);
+err_t property_decode(
+    const uint8_t *bytes, size_t size, struct arena *arena, struct value *out, size_t *used);
 bool value_is_storable(struct value value);
 uint64_t property_index_hash(struct value value);
 uint32_t index_partition(uint32_t index, struct value value);

@@ -39,7 +39,8 @@ node_record_make(struct store *store, uint64_t node)
 {
     struct node_chunks *chunks = &store->nodes[partition_of(node)];
     uint64_t chunk = id_local(node) >> CHUNK_BITS;
-    if (!array_grow(&store->pool, (void **)&chunks->chunks, &chunks->count, chunk + 1, sizeof(*chunks->chunks)))
+    if (!array_grow(
+            &store->pool, (void **)&chunks->chunks, &chunks->count, chunk + 1, sizeof(void *)))
         return NULL;
     if (!chunks->chunks[chunk])
         chunks->chunks[chunk] = pool_zeroed(&store->pool, sizeof(struct node_record) * CHUNK_COUNT);
@@ -54,7 +55,8 @@ rel_stored_make(struct store *store, uint64_t rel)
 {
     struct rel_chunks *chunks = &store->rels[partition_of(rel)];
     uint64_t chunk = id_local(rel) >> CHUNK_BITS;
-    if (!array_grow(&store->pool, (void **)&chunks->chunks, &chunks->count, chunk + 1, sizeof(*chunks->chunks)))
+    if (!array_grow(
+            &store->pool, (void **)&chunks->chunks, &chunks->count, chunk + 1, sizeof(void *)))
         return NULL;
     if (!chunks->chunks[chunk])
         chunks->chunks[chunk] = pool_zeroed(&store->pool, sizeof(struct rel_stored) * CHUNK_COUNT);

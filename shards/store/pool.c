@@ -68,15 +68,22 @@ pool_destroy(struct pool *pool)
     *pool = (struct pool){0};
 }
 
+static void
+free_push(struct pool *pool, uint32_t class, void *object)
+{
+    *(void **)object = pool->free[class];
+    pool->free[class] = object;
+}
+
 /* The rest of the slab before is at most one object of waste: it goes to the free lists. */
 static void
 fresh_give_up(struct pool *pool)
 {
     while (pool->fresh_size >= 16) {
-        size_t size = pool->fresh_size > FINE_SIZE_MAX ? FINE_SIZE_MAX : pool->fresh_size & ~(size_t)15;
+        size_t size = pool->fresh_size > FINE_SIZE_MAX ? FINE_SIZE_MAX
+                                                       : pool->fresh_size & ~(size_t)15;
         uint32_t class = class_of(size);
-        memcpy(pool->fresh, &pool->free[class], sizeof(void *));
-        pool->free[class] = pool->fresh;
+        free_push(pool, class, pool->fresh);
         pool->fresh += size;
         pool->fresh_size -= size;
     }
@@ -113,7 +120,7 @@ pool_allocate(struct pool *pool, size_t size)
     size_t rounded = class_size(class);
     void *object = pool->free[class];
     if (object) {
-        memcpy(&pool->free[class], object, sizeof(void *));
+        pool->free[class] = *(void **)object;
     } else {
         if (pool->fresh_size < rounded && !slab_add(pool, rounded + 64))
             return NULL;
@@ -148,6 +155,5 @@ pool_release(struct pool *pool, void *object, size_t size)
     uint32_t class = class_of(size);
     assert(pool->used_size >= class_size(class));
     pool->used_size -= class_size(class);
-    memcpy(object, &pool->free[class], sizeof(void *));
-    pool->free[class] = object;
+    free_push(pool, class, object);
 }

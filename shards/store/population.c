@@ -31,7 +31,7 @@ struct population {
     uint64_t bucket; /* CHECK */
     uint64_t batch[BATCH];
     uint32_t batch_at, batch_count;
-    uint32_t window; /* messages out */
+    uint32_t window;  /* messages out */
     uint8_t *buffers; /* BUFFER_SIZE for each shard */
     uint32_t *buffer_sizes;
     uint32_t owed[SHARD_COUNT_MAX]; /* replies to takers' senders */
@@ -58,8 +58,10 @@ static void
 buffers_release(struct population *population)
 {
     uint32_t count = population->shard->count;
-    memory_release(shard_memory(population->shard), population->buffers, (size_t)count * BUFFER_SIZE);
-    memory_release(shard_memory(population->shard), population->buffer_sizes, count * sizeof(uint32_t));
+    memory_release(
+        shard_memory(population->shard), population->buffers, (size_t)count * BUFFER_SIZE);
+    memory_release(
+        shard_memory(population->shard), population->buffer_sizes, count * sizeof(uint32_t));
     population->buffers = NULL;
     population->buffer_sizes = NULL;
 }
@@ -95,7 +97,9 @@ population_ordered(struct population *population, const struct message *message)
     memcpy(&population->order, message_payload(message), sizeof(population->order));
     population->from = message->from;
     population->report = (struct population_report){
-        .kind = population->order.kind, .index = population->order.index, .job = population->order.job};
+        .kind = population->order.kind,
+        .index = population->order.index,
+        .job = population->order.job};
     population->scan = (struct scan_cursor){0};
     population->batch_at = population->batch_count = 0;
     population->bucket = 0;
@@ -112,7 +116,8 @@ buffer_send(struct population *population, uint32_t to)
     if (size == 0)
         return true;
     uint8_t *out = mail_open(
-        population->shard, to, MESSAGE_INDEX_ENTRIES, population->order.job, size + sizeof(population->order));
+        population->shard, to, MESSAGE_INDEX_ENTRIES, population->order.job,
+        size + sizeof(population->order));
     if (!out)
         return false;
     memcpy(out, &population->order, sizeof(population->order));
@@ -125,7 +130,8 @@ buffer_send(struct population *population, uint32_t to)
 
 /* A value too large for a buffer travels alone. */
 static bool
-entry_send_alone(struct population *population, uint32_t to, uint64_t node, struct value value, size_t size)
+entry_send_alone(
+    struct population *population, uint32_t to, uint64_t node, struct value value, size_t size)
 {
     uint8_t *out = mail_open(
         population->shard, to, MESSAGE_INDEX_ENTRIES, population->order.job,
@@ -143,11 +149,13 @@ entry_send_alone(struct population *population, uint32_t to, uint64_t node, stru
 static bool
 entry_send(struct population *population, uint64_t node, struct value value)
 {
-    uint32_t to = partition_owner(population->shard, index_partition(population->order.index, value));
+    uint32_t to = partition_owner(
+        population->shard, index_partition(population->order.index, value));
     size_t size = property_size(value);
     if (size + sizeof(node) > BUFFER_SIZE)
         return entry_send_alone(population, to, node, value, size);
-    if (population->buffer_sizes[to] + size + sizeof(node) > BUFFER_SIZE && !buffer_send(population, to))
+    if (population->buffer_sizes[to] + size + sizeof(node) > BUFFER_SIZE &&
+        !buffer_send(population, to))
         return false;
     uint8_t *out = population->buffers + (size_t)to * BUFFER_SIZE + population->buffer_sizes[to];
     memcpy(out, &node, sizeof(node));
@@ -194,7 +202,8 @@ batch_send(struct population *population, const struct index_info *index, struct
 static enum task_result
 scan_run(struct population *population)
 {
-    const struct index_info *index = catalog_index_by_id(population->shard->catalog, population->order.index);
+    const struct index_info *index = catalog_index_by_id(
+        population->shard->catalog, population->order.index);
     /* The newest committed state, not a snapshot: what is not durable yet dies with the index entries. */
     struct view view = {.snapshot = STAMP_INTENT - 1};
     for (;;) {
@@ -210,7 +219,8 @@ scan_run(struct population *population)
             return TASK_AGAIN;
         population->batch_at = 0;
         population->batch_count = store_scan_nodes(
-            population->shard->store, view, index->label, &population->scan, population->batch, BATCH);
+            population->shard->store, view, index->label, &population->scan, population->batch,
+            BATCH);
     }
     for (uint32_t to = 0; to < population->shard->count; to++) {
         if (!buffer_send(population, to)) {
@@ -257,7 +267,9 @@ owed_send(struct population *population)
             struct population_report report = population->owed_report;
             report.kind = POPULATION_TAKEN;
             report.err = population->owed_err[to];
-            if (mail_send(population->shard, to, MESSAGE_INDEX_REPLY, report.job, &report, sizeof(report))) {
+            if (mail_send(
+                    population->shard, to, MESSAGE_INDEX_REPLY, report.job, &report,
+                    sizeof(report))) {
                 retry_later(population);
                 return;
             }
@@ -270,7 +282,8 @@ owed_send(struct population *population)
 static enum task_result
 population_run(struct task *task)
 {
-    struct population *population = (struct population *)(void *)((char *)task - offsetof(struct population, task));
+    struct population *population =
+        (struct population *)(void *)((char *)task - offsetof(struct population, task));
     owed_send(population);
     switch (population->state) {
     case STATE_IDLE:
@@ -295,8 +308,8 @@ population_run(struct task *task)
         return check_run(population);
     case STATE_REPLY:
         if (mail_send(
-                population->shard, population->from, MESSAGE_INDEX_REPLY, population->order.job, &population->report,
-                sizeof(population->report))) {
+                population->shard, population->from, MESSAGE_INDEX_REPLY, population->order.job,
+                &population->report, sizeof(population->report))) {
             retry_later(population);
             return TASK_DONE;
         }
@@ -309,7 +322,11 @@ population_run(struct task *task)
 /* --- the other side --- */
 
 static err_t
-entries_take(struct population *population, const struct population_order *order, const uint8_t *bytes, size_t size)
+entries_take(
+    struct population *population,
+    const struct population_order *order,
+    const uint8_t *bytes,
+    size_t size)
 {
     struct arena arena;
     err_t err = 0;
@@ -322,7 +339,8 @@ entries_take(struct population *population, const struct population_order *order
         memcpy(&node, bytes, sizeof(node));
         err = property_decode(bytes + sizeof(node), size - sizeof(node), &arena, &value, &used);
         if (!err)
-            err = store_index_populate(population->shard->store, order->index, value, (node_id){node});
+            err = store_index_populate(
+                population->shard->store, order->index, value, (node_id){node});
         bytes += sizeof(node) + used;
         size -= sizeof(node) + used;
     }
@@ -337,7 +355,8 @@ population_take(struct population *population, const struct message *message)
     assert(message->size > sizeof(order));
     const uint8_t *bytes = message_payload(message);
     memcpy(&order, bytes, sizeof(order));
-    err_t err = entries_take(population, &order, bytes + sizeof(order), message->size - sizeof(order));
+    err_t err = entries_take(
+        population, &order, bytes + sizeof(order), message->size - sizeof(order));
     population->owed_report = (struct population_report){.index = order.index, .job = order.job};
     population->owed[message->from]++;
     if (err)

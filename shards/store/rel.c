@@ -12,7 +12,8 @@ rel_is_visible(struct store *store, const struct rel_stored *stored, uint64_t re
     uint64_t *list = node_list(store, id_make(stored->start_local, partition_of(rel)), false);
     struct delta *delta = list_delta(*list);
     assert(delta);
-    struct key key = {.other = rel_stored_end(stored), .number = id_local(rel), .type = stored->type};
+    struct key key = {
+        .other = rel_stored_end(stored), .number = id_local(rel), .type = stored->type};
     const struct entry *entry = delta_find(&store->pool, delta, key);
     assert(entry);
     return stamp_is_visible(entry->created, view.snapshot, view.txid) &&
@@ -40,7 +41,8 @@ store_rel_property(struct store *store, struct view view, rel_id rel, uint32_t k
 }
 
 uint32_t
-store_rel_properties(struct store *store, struct view view, rel_id rel, struct property *out, uint32_t max)
+store_rel_properties(
+    struct store *store, struct view view, rel_id rel, struct property *out, uint32_t max)
 {
     return entity_properties(store, ENTITY_REL, rel.id, view, out, max);
 }

@@ -48,7 +48,8 @@ load_block_add(struct store *store, struct partition *partition)
     uint32_t capacity = partition->load ? partition->load->capacity * 2 + 2 : LOAD_COUNT_FIRST;
     if (capacity > LOAD_COUNT_MAX)
         capacity = LOAD_COUNT_MAX;
-    struct load_block *block = memory_allocate(shard_memory(store->shard), load_block_size(capacity));
+    struct load_block *block = memory_allocate(
+        shard_memory(store->shard), load_block_size(capacity));
     if (!block)
         return NULL;
     *block = (struct load_block){.older = partition->load, .capacity = capacity};
@@ -114,7 +115,8 @@ load_scatter(const struct partition *partition, struct scatter *scatter)
             bool removal = entry->other_partition & LOAD_REMOVAL;
             uint32_t *offset = &scatter->offsets[load_list(entry)];
             scatter->entries[--*offset] = (struct entry){
-                .other = id_make(entry->other_local, entry->other_partition & (PARTITION_COUNT - 1)),
+                .other = id_make(
+                    entry->other_local, entry->other_partition & (PARTITION_COUNT - 1)),
                 .number = entry->number,
                 .type = entry->type,
                 .created = removal ? STAMP_BASE : 1,
@@ -199,7 +201,8 @@ partition_load(struct store *store, uint32_t index)
         uint64_t from = scatter.offsets[i];
         uint64_t to = i + 1 < scatter.list_count ? scatter.offsets[i + 1] : scatter.count;
         if (to > from)
-            err = list_load(store, id_make(i / 2, index), i % 2 == 1, scatter.entries + from, to - from);
+            err = list_load(
+                store, id_make(i / 2, index), i % 2 == 1, scatter.entries + from, to - from);
     }
     if (!err)
         load_release(store, partition);
@@ -248,14 +251,16 @@ cell_replay(struct store *store, enum entity entity, uint32_t key, uint64_t id, 
 }
 
 static err_t
-properties_replay(struct store *store, enum entity entity, uint64_t id, const struct operation *operation)
+properties_replay(
+    struct store *store, enum entity entity, uint64_t id, const struct operation *operation)
 {
     const struct key_list *list = operation->replace ? key_list_lookup(store, entity, id) : NULL;
     err_t err = 0;
     for (uint32_t i = 0; list && !err && i < list->count; i++)
         err = cell_replay(store, entity, list->keys[i], id, value_null());
     for (uint32_t i = 0; !err && i < operation->property_count; i++)
-        err = cell_replay(store, entity, operation->properties[i].key, id, operation->properties[i].value);
+        err = cell_replay(
+            store, entity, operation->properties[i].key, id, operation->properties[i].value);
     return err;
 }
 
@@ -302,7 +307,8 @@ rel_create_replay(struct store *store, const struct operation *operation)
         return ERR(MEMORY_POOL);
     if (id_local(operation->start.id) > UINT32_MAX || id_local(operation->end.id) > UINT32_MAX)
         return ERR(LIMIT);
-    struct key key = {.other = operation->end.id, .number = id_local(rel), .type = operation->rel_type};
+    struct key key = {
+        .other = operation->end.id, .number = id_local(rel), .type = operation->rel_type};
     err_t err = load_add(store, operation->start.id, false, false, key);
     if (!err)
         err = properties_replay(store, ENTITY_REL, rel, operation);
@@ -326,7 +332,9 @@ rel_delete_replay(struct store *store, const struct operation *operation)
     if (!stored || rel_stored_is_empty(stored))
         return ERR(STORAGE_DAMAGE);
     struct key key = {
-        .other = operation->end.id, .number = id_local(operation->rel.id), .type = operation->rel_type};
+        .other = operation->end.id,
+        .number = id_local(operation->rel.id),
+        .type = operation->rel_type};
     err_t err = load_add(store, operation->start.id, false, true, key);
     const struct operation none = {.replace = true};
     if (!err)
@@ -340,12 +348,15 @@ rel_delete_replay(struct store *store, const struct operation *operation)
 }
 
 err_t
-store_replay(struct store *store, const struct operation *operation, uint64_t timestamp, struct arena *arena)
+store_replay(
+    struct store *store, const struct operation *operation, uint64_t timestamp, struct arena *arena)
 {
     assert(timestamp < STAMP_INTENT);
     assert(store->dirty_count == 0);
     struct key in_key = {
-        .other = operation->start.id, .number = id_local(operation->rel.id), .type = operation->rel_type};
+        .other = operation->start.id,
+        .number = id_local(operation->rel.id),
+        .type = operation->rel_type};
     switch ((enum operation_type)operation->type) {
     case OPERATION_NODE_CREATE:
     case OPERATION_NODE_DELETE:

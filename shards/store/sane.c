@@ -20,7 +20,8 @@ base_is_sane(const struct base *base)
             return false;
         for (uint64_t at = total + 1; at < total + base->runs[run].count; at++) {
             uint64_t before = base_other(base, at - 1), other = base_other(base, at);
-            if (before > other || (before == other && base_number(base, at - 1) >= base_number(base, at)))
+            if (before > other ||
+                (before == other && base_number(base, at - 1) >= base_number(base, at)))
                 return false;
         }
         total += base->runs[run].count;
@@ -50,7 +51,8 @@ list_is_sane(struct store *store, const uint64_t *list)
         struct key key = {.other = entry->other, .number = entry->number, .type = entry->type};
         if (i && i < delta->sorted_count && !entry_keys_ascend(entry - 1, entry))
             return false;
-        if (entry->deleted < entry->created || (entry->created == STAMP_BASE) != base_has(base, key))
+        if (entry->deleted < entry->created ||
+            (entry->created == STAMP_BASE) != base_has(base, key))
             return false;
         if (!stamp_is_sane(store, entry->created) || !stamp_is_sane(store, entry->deleted))
             return false;
@@ -71,8 +73,8 @@ chain_is_sane(struct store *store, const struct chain *chain)
     }
     if (chain->item == CHAIN_NODE)
         return node_record_lookup(store, chain->id)->flags & NODE_VERSIONED;
-    const struct column_slot *slot =
-        column_slot_lookup(store, (enum entity)(chain->item >> 31), chain->item & INT32_MAX, chain->id);
+    const struct column_slot *slot = column_slot_lookup(
+        store, (enum entity)(chain->item >> 31), chain->item & INT32_MAX, chain->id);
     return slot && slot_is_versioned(slot, chain->id);
 }
 
@@ -108,12 +110,15 @@ rels_are_sane(struct store *store, uint32_t partition)
                 continue;
             uint64_t list = *node_list(store, id_make(stored->start_local, partition), false);
             struct key key = {
-                .other = rel_stored_end(stored), .number = (uint64_t)i << CHUNK_BITS | j, .type = stored->type};
+                .other = rel_stored_end(stored),
+                .number = (uint64_t)i << CHUNK_BITS | j,
+                .type = stored->type};
             struct delta *delta = list_delta(list);
             bool in_delta = delta && delta_find(&store->pool, delta, key);
             if (in_delta != ((stored->end_partition & REL_VERSIONED) != 0))
                 return false;
-            if (!in_delta && (!base_has(list_base(list), key) || !(stored->end_partition & REL_EXISTS)))
+            if (!in_delta &&
+                (!base_has(list_base(list), key) || !(stored->end_partition & REL_EXISTS)))
                 return false;
         }
     }
@@ -127,11 +132,13 @@ store_is_sane(struct store *store)
         if (!nodes_are_sane(store, partition) || !rels_are_sane(store, partition))
             return false;
     for (uint64_t bucket = 0; bucket < store->chains.bucket_count; bucket++)
-        for (struct table_link *link = table_bucket(&store->chains, bucket); link; link = link->next)
+        for (struct table_link *link = table_bucket(&store->chains, bucket); link;
+             link = link->next)
             if (!chain_is_sane(store, table_entry(link, struct chain, link)))
                 return false;
     for (uint64_t bucket = 0; bucket < store->groups.bucket_count; bucket++)
-        for (struct table_link *link = table_bucket(&store->groups, bucket); link; link = link->next)
+        for (struct table_link *link = table_bucket(&store->groups, bucket); link;
+             link = link->next)
             if (!list_is_sane(store, &table_entry(link, struct group, link)->list))
                 return false;
     return true;

@@ -298,8 +298,12 @@ node_list(struct store *store, uint64_t node, bool incoming)
 bool label_set_find(struct store *store, const uint32_t *tokens, uint32_t count, uint32_t *id);
 bool label_set_has(const struct store *store, uint32_t set, uint32_t label);
 /* The set with the operation's labels added, then its removed ones taken out. */
-err_t label_set_change(struct store *store, struct arena *arena, uint32_t from, const struct operation *operation,
-                       uint32_t *to);
+err_t label_set_change(
+    struct store *store,
+    struct arena *arena,
+    uint32_t from,
+    const struct operation *operation,
+    uint32_t *to);
 /* Marks the node in the bitmaps of all labels of the set. */
 err_t label_bits_set(struct store *store, uint32_t set, uint64_t node);
 void label_bit_clear(struct store *store, uint32_t label, uint64_t node);
@@ -308,17 +312,25 @@ void label_counts_move(struct store *store, bool had, uint32_t from_set, bool ha
 
 /* --- cells: column.c --- */
 
-struct column_slot *column_slot_lookup(const struct store *store, enum entity entity, uint32_t key, uint64_t id);
-struct column_slot *column_slot_make(struct store *store, enum entity entity, uint32_t key, uint64_t id);
+struct column_slot *
+column_slot_lookup(const struct store *store, enum entity entity, uint32_t key, uint64_t id);
+struct column_slot *
+column_slot_make(struct store *store, enum entity entity, uint32_t key, uint64_t id);
 /* What everybody sees, under any versions. Lent. */
 struct value cell_base(const struct column_slot *slot, uint64_t id);
 /* Takes ownership of `value` (owned by this store's pool), frees what was there. On an error nothing
  * changed and the value is still the caller's. */
 err_t cell_base_set(struct store *store, struct column_slot *slot, uint64_t id, struct value value);
 /* At the view, versions included. Lent. */
-struct value cell_read(struct store *store, enum entity entity, uint32_t key, uint64_t id, struct view view);
-uint32_t entity_properties(struct store *store, enum entity entity, uint64_t id, struct view view,
-                           struct property *out, uint32_t max);
+struct value
+cell_read(struct store *store, enum entity entity, uint32_t key, uint64_t id, struct view view);
+uint32_t entity_properties(
+    struct store *store,
+    enum entity entity,
+    uint64_t id,
+    struct view view,
+    struct property *out,
+    uint32_t max);
 const struct key_list *key_list_lookup(const struct store *store, enum entity entity, uint64_t id);
 void columns_destroy(struct store *store);
 
@@ -341,7 +353,8 @@ struct chain *chain_lookup(const struct store *store, uint32_t item, uint64_t id
 /* The newest version the view sees, or NULL: then what lies in the record or cell holds. */
 struct version *chain_visible(const struct chain *chain, struct view view);
 /* Puts an empty version on top, making the chain when needed, and marks record or slot. */
-struct version *chain_push(struct store *store, uint32_t item, uint64_t id, uint64_t stamp, struct chain **chain);
+struct version *
+chain_push(struct store *store, uint32_t item, uint64_t id, uint64_t stamp, struct chain **chain);
 /* Takes the newest version off, which must be `version`; frees the chain with its last. */
 void chain_pop(struct store *store, struct chain *chain, struct version *version);
 void chain_destroy(struct store *store, struct chain *chain);
@@ -353,9 +366,11 @@ struct node_state {
     uint32_t label_set;
     bool exists;
 };
-struct node_state node_state(struct store *store, const struct node_record *record, uint64_t node, struct view view);
+struct node_state
+node_state(struct store *store, const struct node_record *record, uint64_t node, struct view view);
 /* Whether the view sees the relationship of this record. */
-bool rel_is_visible(struct store *store, const struct rel_stored *stored, uint64_t rel, struct view view);
+bool rel_is_visible(
+    struct store *store, const struct rel_stored *stored, uint64_t rel, struct view view);
 
 /* --- intents: intent.c --- */
 

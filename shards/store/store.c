@@ -49,11 +49,11 @@ partition_destroy(struct store *store, uint32_t index)
         }
         pool_release(pool, nodes->chunks[i], sizeof(struct node_record) * CHUNK_COUNT);
     }
-    pool_release(pool, nodes->chunks, sizeof(*nodes->chunks) * nodes->count);
+    pool_release(pool, nodes->chunks, sizeof(void *) * nodes->count);
     struct rel_chunks *rels = &store->rels[index];
     for (uint32_t i = 0; i < rels->count; i++)
         pool_release(pool, rels->chunks[i], sizeof(struct rel_stored) * CHUNK_COUNT);
-    pool_release(pool, rels->chunks, sizeof(*rels->chunks) * rels->count);
+    pool_release(pool, rels->chunks, sizeof(void *) * rels->count);
     for (int entity = 0; entity < ENTITY_COUNT; entity++) {
         struct key_list *lists = store->partitions[index].key_lists[entity];
         uint32_t count = store->partitions[index].key_list_count[entity];
@@ -70,15 +70,16 @@ labels_destroy(struct store *store)
     for (uint32_t i = 0; i < store->label_count; i++) {
         struct label *label = store->labels[i];
         for (uint32_t j = 0; label && j < PARTITION_COUNT; j++)
-            pool_release(pool, label->parts[j].words, label->parts[j].word_count * sizeof(uint64_t));
+            pool_release(
+                pool, label->parts[j].words, label->parts[j].word_count * sizeof(uint64_t));
         pool_release(pool, label, sizeof(*label));
     }
-    pool_release(pool, store->labels, store->label_count * sizeof(*store->labels));
+    pool_release(pool, store->labels, store->label_count * sizeof(void *));
     for (uint32_t i = 1; i < store->label_set_count; i++)
         pool_release(
             pool, store->label_sets[i],
             sizeof(struct label_set) + store->label_sets[i]->count * sizeof(uint32_t));
-    pool_release(pool, store->label_sets, store->label_set_capacity * sizeof(*store->label_sets));
+    pool_release(pool, store->label_sets, store->label_set_capacity * sizeof(void *));
 }
 
 void
@@ -108,7 +109,8 @@ store_node_count(const struct store *store, uint32_t label)
 {
     if (label == LABEL_ANY)
         return store->node_count;
-    return label < store->label_count && store->labels[label] ? store->labels[label]->node_count : 0;
+    return label < store->label_count && store->labels[label] ? store->labels[label]->node_count
+                                                              : 0;
 }
 
 uint64_t

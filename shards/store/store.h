@@ -45,25 +45,44 @@ void store_destroy(struct store *store);
 
 bool store_node_exists(struct store *store, struct view view, node_id node);
 /* Tokens in ascending order; writes at most `max`, returns how many there are. */
-uint32_t store_node_labels(struct store *store, struct view view, node_id node, uint32_t *out, uint32_t max);
+uint32_t
+store_node_labels(struct store *store, struct view view, node_id node, uint32_t *out, uint32_t max);
 bool store_node_has_label(struct store *store, struct view view, node_id node, uint32_t label);
 /* Null when the node or the property is not there. Lent for this turn. */
 struct value store_node_property(struct store *store, struct view view, node_id node, uint32_t key);
 /* Ascending by key; writes at most `max`, returns how many there are. */
-uint32_t store_node_properties(struct store *store, struct view view, node_id node, struct property *out, uint32_t max);
+uint32_t store_node_properties(
+    struct store *store, struct view view, node_id node, struct property *out, uint32_t max);
 
 /* Column forms, with prefetch: the hot paths of scans and traversals. */
-void store_node_property_column(struct store *store, struct view view, const uint64_t *nodes, uint32_t count,
-                                uint32_t key, struct value *out);
+void store_node_property_column(
+    struct store *store,
+    struct view view,
+    const uint64_t *nodes,
+    uint32_t count,
+    uint32_t key,
+    struct value *out);
 /* Keeps the positions (0..count-1, ascending) of the nodes that exist and have the label (LABEL_ANY:
  * exist). Returns how many were written to `selected`. */
-uint32_t store_node_select_label(struct store *store, struct view view, const uint64_t *nodes, uint32_t count,
-                                 uint32_t label, uint32_t *selected);
+uint32_t store_node_select_label(
+    struct store *store,
+    struct view view,
+    const uint64_t *nodes,
+    uint32_t count,
+    uint32_t label,
+    uint32_t *selected);
 enum compare { COMPARE_EQ, COMPARE_NE, COMPARE_LT, COMPARE_LE, COMPARE_GT, COMPARE_GE };
 /* Keeps the positions whose property compares true with an integer, float, boolean or string constant
  * (Cypher's rules: null or another type class is never true). */
-uint32_t store_node_select_property(struct store *store, struct view view, const uint64_t *nodes, uint32_t count,
-                                    uint32_t key, enum compare compare, struct value constant, uint32_t *selected);
+uint32_t store_node_select_property(
+    struct store *store,
+    struct view view,
+    const uint64_t *nodes,
+    uint32_t count,
+    uint32_t key,
+    enum compare compare,
+    struct value constant,
+    uint32_t *selected);
 
 /* --- reading relationships (at the owner of the start node) --- */
 
@@ -73,7 +92,8 @@ struct rel_record {
 };
 bool store_rel_get(struct store *store, struct view view, rel_id rel, struct rel_record *out);
 struct value store_rel_property(struct store *store, struct view view, rel_id rel, uint32_t key);
-uint32_t store_rel_properties(struct store *store, struct view view, rel_id rel, struct property *out, uint32_t max);
+uint32_t store_rel_properties(
+    struct store *store, struct view view, rel_id rel, struct property *out, uint32_t max);
 
 /* --- adjacency --- */
 
@@ -96,15 +116,36 @@ struct expand_output {
 
 /* Expands `nodes` in order along relationships of the given types (count 0: all). A self-loop is seen
  * once with BOTH. Returns the entries written (at most `max`); call again until cursor->done. */
-uint32_t store_expand(struct store *store, struct view view, const uint64_t *nodes, uint32_t count,
-                      enum direction direction, const uint32_t *types, uint32_t type_count,
-                      struct expand_cursor *cursor, struct expand_output *out, uint32_t max);
+uint32_t store_expand(
+    struct store *store,
+    struct view view,
+    const uint64_t *nodes,
+    uint32_t count,
+    enum direction direction,
+    const uint32_t *types,
+    uint32_t type_count,
+    struct expand_cursor *cursor,
+    struct expand_output *out,
+    uint32_t max);
 /* Relationships between two nodes, seen from `node`; same output, one source row. */
-uint32_t store_expand_into(struct store *store, struct view view, node_id node, node_id other, enum direction direction,
-                           const uint32_t *types, uint32_t type_count, struct expand_cursor *cursor,
-                           struct expand_output *out, uint32_t max);
-uint64_t store_degree(struct store *store, struct view view, node_id node, enum direction direction,
-                      const uint32_t *types, uint32_t type_count);
+uint32_t store_expand_into(
+    struct store *store,
+    struct view view,
+    node_id node,
+    node_id other,
+    enum direction direction,
+    const uint32_t *types,
+    uint32_t type_count,
+    struct expand_cursor *cursor,
+    struct expand_output *out,
+    uint32_t max);
+uint64_t store_degree(
+    struct store *store,
+    struct view view,
+    node_id node,
+    enum direction direction,
+    const uint32_t *types,
+    uint32_t type_count);
 
 /* --- scans --- */
 
@@ -114,14 +155,25 @@ struct scan_cursor {
     bool done;
 };
 /* Nodes of this shard with the label (LABEL_ANY: all), in ascending (partition, local id). */
-uint32_t store_scan_nodes(struct store *store, struct view view, uint32_t label, struct scan_cursor *cursor,
-                          uint64_t *out, uint32_t max);
+uint32_t store_scan_nodes(
+    struct store *store,
+    struct view view,
+    uint32_t label,
+    struct scan_cursor *cursor,
+    uint64_t *out,
+    uint32_t max);
 
 /* --- index entries of the values this shard owns --- */
 
 /* Nodes whose indexed property equals the value. Call until cursor->done. */
-uint32_t store_index_seek(struct store *store, struct view view, uint32_t index, struct value value,
-                          struct expand_cursor *cursor, uint64_t *out, uint32_t max);
+uint32_t store_index_seek(
+    struct store *store,
+    struct view view,
+    uint32_t index,
+    struct value value,
+    struct expand_cursor *cursor,
+    uint64_t *out,
+    uint32_t max);
 
 /* Populating an index: called by catalog_flow.c; the essay is in index.c. */
 
@@ -140,11 +192,12 @@ enum index_check {
     INDEX_CHECK_UNIQUE,
 };
 /* Whether no value of the index has two nodes. *bucket: zero to begin. */
-enum index_check store_index_check_unique(struct store *store, uint32_t index, uint64_t *bucket, uint32_t budget,
-                                          uint64_t nodes[2]);
+enum index_check store_index_check_unique(
+    struct store *store, uint32_t index, uint64_t *bucket, uint32_t budget, uint64_t nodes[2]);
 /* Frees the entries of a dropped index; true when there is more to do. *bucket: zero to begin; *all_gone
  * becomes false when open transactions still hold some: begin again later. */
-bool store_index_purge(struct store *store, uint32_t index, uint64_t *bucket, uint32_t budget, bool *all_gone);
+bool store_index_purge(
+    struct store *store, uint32_t index, uint64_t *bucket, uint32_t budget, bool *all_gone);
 
 /* --- statistics: committed, newest, not exact under concurrent writes --- */
 uint64_t store_node_count(const struct store *store, uint32_t label); /* LABEL_ANY: all */
@@ -168,8 +221,12 @@ struct operation_outcome {
  *   ERR(CONFLICT)  a version newer than view.snapshot was committed (first committer wins)
  *   ERR(DEADLOCK)  another transaction's intent is in the way (txn/ decides: wait or die)
  *   ERR(ENTITY_NOT_FOUND), ERR(NODE_HAS_RELATIONSHIPS), ERR(CONSTRAINT), ERR(MEMORY_POOL) */
-err_t store_apply(struct store *store, struct view view, const struct operation *operation, struct arena *arena,
-                  struct operation_outcome *outcome);
+err_t store_apply(
+    struct store *store,
+    struct view view,
+    const struct operation *operation,
+    struct arena *arena,
+    struct operation_outcome *outcome);
 /* All intents of the transaction become versions with this timestamp, or vanish. */
 void store_commit(struct store *store, uint64_t txid, uint64_t timestamp);
 void store_abort(struct store *store, uint64_t txid);
@@ -177,7 +234,11 @@ void store_abort(struct store *store, uint64_t txid);
  * checks, no intents, straight to base. The operations of one node or relationship come in order of their
  * timestamps. Adjacency gathers aside until store_replay_finish, which sorts it into base lists once; no
  * other function may be called between the first replay and that. */
-err_t store_replay(struct store *store, const struct operation *operation, uint64_t timestamp, struct arena *arena);
+err_t store_replay(
+    struct store *store,
+    const struct operation *operation,
+    uint64_t timestamp,
+    struct arena *arena);
 err_t store_replay_finish(struct store *store);
 
 /* A fresh node id in one of this shard's partitions; `near` 0, or a node whose partition is preferred

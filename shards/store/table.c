@@ -46,7 +46,8 @@ bucket_split(struct table *table)
     }
     table->bucket_count++;
     uint64_t mask = (UINT64_C(2) << power) - 1;
-    struct table_link **from = bucket_at(table, fresh - (UINT64_C(1) << power)), **to = bucket_at(table, fresh);
+    struct table_link **from = bucket_at(table, fresh - (UINT64_C(1) << power)),
+                      **to = bucket_at(table, fresh);
     while (*from) {
         struct table_link *link = *from;
         if ((link->hash & mask) != fresh) {

@@ -26,7 +26,7 @@ struct table {
     struct table_link *first[TABLE_FIRST_COUNT];
 };
 
-#define table_entry(link, type, member) ((type *)(void *)((char *)(link) - offsetof(type, member)))
+#define table_entry(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
 void table_create(struct table *table, struct pool *pool);
 /* The elements are the caller's to release first. */

@@ -115,8 +115,9 @@ value_disown(struct pool *pool, struct value value)
     size_t size = owned_size(value);
     if (size == 0)
         return;
-    const char *object = value.type == VALUE_STRING || value.type == VALUE_BYTES ? value.string - STRING_HEAD
-                                                                                   : value.string;
+    const char *object = value.type == VALUE_STRING || value.type == VALUE_BYTES
+                             ? value.string - STRING_HEAD
+                             : value.string;
     pool_release(pool, (void *)(uintptr_t)object, size);
 }
 

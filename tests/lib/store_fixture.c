@@ -5,7 +5,8 @@
 static struct store_fixture *
 fixture_of(struct memory *source)
 {
-    return (struct store_fixture *)(void *)((char *)source - offsetof(struct store_fixture, seam.memory));
+    return (struct store_fixture
+                *)(void *)((char *)source - offsetof(struct store_fixture, seam.memory));
 }
 
 static void *
@@ -32,8 +33,8 @@ store_fixture_create(struct store_fixture *fixture)
 {
     *fixture = (struct store_fixture){.timestamp = 1};
     fixture->seam.shard_count = 1;
-    fixture->seam.memory =
-        (struct memory){.allocate = counted_allocate, .release = counted_release, .limit_size = SIZE_MAX};
+    fixture->seam.memory = (struct memory){
+        .allocate = counted_allocate, .release = counted_release, .limit_size = SIZE_MAX};
     fixture->shard.count = 1;
     fixture->shard.seam = &fixture->seam;
     err_t err = store_create(&fixture->shard, &fixture->store);
@@ -77,9 +78,11 @@ fixture_apply(struct store_fixture *fixture, struct view view, struct operation 
 {
     err_t err = store_apply(fixture->store, view, &operation, &fixture->arena, &fixture->outcome);
     struct operation_outcome outcome = fixture->outcome, follow;
-    if (!err && (operation.type == OPERATION_REL_CREATE || operation.type == OPERATION_REL_DELETE)) {
+    if (!err &&
+        (operation.type == OPERATION_REL_CREATE || operation.type == OPERATION_REL_DELETE)) {
         struct operation other = operation;
-        other.type = operation.type == OPERATION_REL_CREATE ? OPERATION_REL_ATTACH : OPERATION_REL_DETACH;
+        other.type = operation.type == OPERATION_REL_CREATE ? OPERATION_REL_ATTACH
+                                                            : OPERATION_REL_DETACH;
         if (operation.type == OPERATION_REL_CREATE)
             other.rel = outcome.rel;
         other.property_count = 0;
@@ -88,7 +91,8 @@ fixture_apply(struct store_fixture *fixture, struct view view, struct operation 
             fixture->outcome = follow;
     }
     for (uint32_t i = 0; !err && i < outcome.index_operation_count; i++) {
-        err = store_apply(fixture->store, view, &outcome.index_operations[i], &fixture->arena, &follow);
+        err = store_apply(
+            fixture->store, view, &outcome.index_operations[i], &fixture->arena, &follow);
         if (err)
             fixture->outcome = follow;
     }
@@ -96,8 +100,14 @@ fixture_apply(struct store_fixture *fixture, struct view view, struct operation 
 }
 
 err_t
-fixture_node(struct store_fixture *fixture, struct view view, node_id node, const uint32_t *labels,
-             uint32_t label_count, const struct property *properties, uint32_t property_count)
+fixture_node(
+    struct store_fixture *fixture,
+    struct view view,
+    node_id node,
+    const uint32_t *labels,
+    uint32_t label_count,
+    const struct property *properties,
+    uint32_t property_count)
 {
     return fixture_apply(
         fixture, view,
@@ -114,22 +124,32 @@ fixture_node(struct store_fixture *fixture, struct view view, node_id node, cons
 err_t
 fixture_node_delete(struct store_fixture *fixture, struct view view, node_id node)
 {
-    return fixture_apply(fixture, view, (struct operation){.type = OPERATION_NODE_DELETE, .node = node});
+    return fixture_apply(
+        fixture, view, (struct operation){.type = OPERATION_NODE_DELETE, .node = node});
 }
 
 err_t
-fixture_set(struct store_fixture *fixture, struct view view, node_id node, uint32_t key, struct value value)
+fixture_set(
+    struct store_fixture *fixture, struct view view, node_id node, uint32_t key, struct value value)
 {
     struct property property = {.key = key, .value = value};
     return fixture_apply(
         fixture, view,
         (struct operation){
-            .type = OPERATION_NODE_PROPERTIES, .node = node, .properties = &property, .property_count = 1});
+            .type = OPERATION_NODE_PROPERTIES,
+            .node = node,
+            .properties = &property,
+            .property_count = 1});
 }
 
 err_t
-fixture_labels(struct store_fixture *fixture, struct view view, node_id node, const uint32_t *labels, uint32_t added,
-               uint32_t removed)
+fixture_labels(
+    struct store_fixture *fixture,
+    struct view view,
+    node_id node,
+    const uint32_t *labels,
+    uint32_t added,
+    uint32_t removed)
 {
     return fixture_apply(
         fixture, view,
@@ -143,30 +163,52 @@ fixture_labels(struct store_fixture *fixture, struct view view, node_id node, co
 }
 
 err_t
-fixture_rel(struct store_fixture *fixture, struct view view, node_id start, node_id end, uint32_t type, rel_id *rel)
+fixture_rel(
+    struct store_fixture *fixture,
+    struct view view,
+    node_id start,
+    node_id end,
+    uint32_t type,
+    rel_id *rel)
 {
     err_t err = fixture_apply(
         fixture, view,
-        (struct operation){.type = OPERATION_REL_CREATE, .start = start, .end = end, .rel_type = type});
+        (struct operation){
+            .type = OPERATION_REL_CREATE, .start = start, .end = end, .rel_type = type});
     if (rel)
         *rel = fixture->outcome.rel;
     return err;
 }
 
 err_t
-fixture_rel_delete(struct store_fixture *fixture, struct view view, rel_id rel, node_id start, node_id end,
-                   uint32_t type)
+fixture_rel_delete(
+    struct store_fixture *fixture,
+    struct view view,
+    rel_id rel,
+    node_id start,
+    node_id end,
+    uint32_t type)
 {
     return fixture_apply(
         fixture, view,
-        (struct operation){.type = OPERATION_REL_DELETE, .rel = rel, .start = start, .end = end, .rel_type = type});
+        (struct operation){
+            .type = OPERATION_REL_DELETE,
+            .rel = rel,
+            .start = start,
+            .end = end,
+            .rel_type = type});
 }
 
 uint32_t
-fixture_index(struct store_fixture *fixture, uint32_t label, uint32_t key, bool unique, uint8_t state)
+fixture_index(
+    struct store_fixture *fixture, uint32_t label, uint32_t key, bool unique, uint8_t state)
 {
     struct index_info index = {
-        .id = fixture->shard.catalog->index_count, .label = label, .key = key, .unique = unique, .state = state};
+        .id = fixture->shard.catalog->index_count,
+        .label = label,
+        .key = key,
+        .unique = unique,
+        .state = state};
     index.name = arena_printf(&fixture->arena, "index_%u", index.id);
     uint8_t bytes[128];
     change_index_encode(bytes, &index);

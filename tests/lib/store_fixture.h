@@ -10,8 +10,8 @@ struct store_fixture {
     struct shard shard;
     struct store *store;
     struct arena arena;
-    uint64_t timestamp; /* of the last commit */
-    uint64_t txid;      /* of the last transaction */
+    uint64_t timestamp;               /* of the last commit */
+    uint64_t txid;                    /* of the last transaction */
     struct operation_outcome outcome; /* of the last operation */
 };
 
@@ -27,17 +27,44 @@ struct view fixture_now(const struct store_fixture *fixture);
 /* Applies; follows up with index entries, and with REL_ATTACH or REL_DETACH. */
 err_t fixture_apply(struct store_fixture *fixture, struct view view, struct operation operation);
 
-err_t fixture_node(struct store_fixture *fixture, struct view view, node_id node, const uint32_t *labels,
-                   uint32_t label_count, const struct property *properties, uint32_t property_count);
+err_t fixture_node(
+    struct store_fixture *fixture,
+    struct view view,
+    node_id node,
+    const uint32_t *labels,
+    uint32_t label_count,
+    const struct property *properties,
+    uint32_t property_count);
 err_t fixture_node_delete(struct store_fixture *fixture, struct view view, node_id node);
-err_t fixture_set(struct store_fixture *fixture, struct view view, node_id node, uint32_t key, struct value value);
-err_t fixture_labels(struct store_fixture *fixture, struct view view, node_id node, const uint32_t *labels,
-                     uint32_t added, uint32_t removed);
-err_t fixture_rel(struct store_fixture *fixture, struct view view, node_id start, node_id end, uint32_t type,
-                  rel_id *rel);
-err_t fixture_rel_delete(struct store_fixture *fixture, struct view view, rel_id rel, node_id start, node_id end,
-                         uint32_t type);
+err_t fixture_set(
+    struct store_fixture *fixture,
+    struct view view,
+    node_id node,
+    uint32_t key,
+    struct value value);
+err_t fixture_labels(
+    struct store_fixture *fixture,
+    struct view view,
+    node_id node,
+    const uint32_t *labels,
+    uint32_t added,
+    uint32_t removed);
+err_t fixture_rel(
+    struct store_fixture *fixture,
+    struct view view,
+    node_id start,
+    node_id end,
+    uint32_t type,
+    rel_id *rel);
+err_t fixture_rel_delete(
+    struct store_fixture *fixture,
+    struct view view,
+    rel_id rel,
+    node_id start,
+    node_id end,
+    uint32_t type);
 /* Declares an index with the next id, in this state. */
-uint32_t fixture_index(struct store_fixture *fixture, uint32_t label, uint32_t key, bool unique, uint8_t state);
+uint32_t fixture_index(
+    struct store_fixture *fixture, uint32_t label, uint32_t key, bool unique, uint8_t state);
 
 #endif

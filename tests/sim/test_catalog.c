@@ -79,7 +79,8 @@ asker_done(struct catalog_request *request)
         /* Known here, and known everywhere by now. */
         for (uint32_t s = 0; s < sim_shard_count(world->sim); s++)
             assert_int_equal(
-                catalog_lookup(sim_shard(world->sim, s)->catalog, TOKEN_LABEL, asker->names[i]), asker->tokens[i]);
+                catalog_lookup(sim_shard(world->sim, s)->catalog, TOKEN_LABEL, asker->names[i]),
+                asker->tokens[i]);
     }
     asker->done = true;
     world->open--;
@@ -167,7 +168,8 @@ apply(struct world *world, struct view view, const struct operation *operation, 
     err_t err = store_apply(store, view, operation, arena, &outcome);
     for (uint32_t i = 0; !err && i < outcome.index_operation_count; i++) {
         const struct operation *next = &outcome.index_operations[i];
-        err = store_apply(owner(world, operation_partition(next))->store, view, next, arena, &follow);
+        err = store_apply(
+            owner(world, operation_partition(next))->store, view, next, arena, &follow);
     }
     return err;
 }
@@ -211,7 +213,11 @@ names_make(struct world *world)
     const struct text names[] = {TEXT("Person"), TEXT("age")};
     uint32_t tokens[2];
     struct catalog_request request = {
-        .action = CATALOG_TOKENS, .name_count = 2, .kinds = kinds, .names = names, .tokens = tokens};
+        .action = CATALOG_TOKENS,
+        .name_count = 2,
+        .kinds = kinds,
+        .names = names,
+        .tokens = tokens};
     request_run(world, 0, &request);
     assert_true(sim_run_until(world->sim, world_quiet, world, SIM_SECOND));
     assert_int_equal(tokens[0], LABEL);
@@ -238,7 +244,8 @@ write_some(struct world *world, uint64_t *nodes, struct view *views, struct aren
         views[which] = begin(world);
     uint64_t node = nodes[sim_random(world->sim, PEOPLE)];
     const uint32_t label = LABEL;
-    struct property age = {.key = KEY, .value = value_integer((int64_t)sim_random(world->sim, AGES))};
+    struct property age = {
+        .key = KEY, .value = value_integer((int64_t)sim_random(world->sim, AGES))};
     if (sim_random(world->sim, 5) == 0)
         age.value = value_null();
     struct operation set = {
@@ -295,10 +302,15 @@ people_make(struct world *world, uint64_t *nodes, struct arena *arena)
         struct store *store = sim_shard(world->sim, i % sim_shard_count(world->sim))->store;
         nodes[i] = store_node_allocate(store, 0).id;
         const uint32_t label = LABEL;
-        const struct property age = {.key = KEY, .value = value_integer((int64_t)sim_random(world->sim, AGES))};
+        const struct property age = {
+            .key = KEY, .value = value_integer((int64_t)sim_random(world->sim, AGES))};
         struct operation create = {
-            .type = OPERATION_NODE_CREATE, .node = {nodes[i]}, .labels = &label, .label_count = i % 3 != 0,
-            .properties = &age, .property_count = i % 4 != 0};
+            .type = OPERATION_NODE_CREATE,
+            .node = {nodes[i]},
+            .labels = &label,
+            .label_count = i % 3 != 0,
+            .properties = &age,
+            .property_count = i % 4 != 0};
         assert_int_equal(apply(world, view, &create, arena), 0);
     }
     end(world, view, true);
@@ -319,7 +331,8 @@ an_index_made_under_writes_is_exact(void **state)
         people_make(world, nodes, &arena);
         for (int i = 0; i < 50; i++)
             write_some(world, nodes, views, &arena);
-        struct catalog_request create = {.action = CATALOG_INDEX_CREATE, .index = {.label = LABEL, .key = KEY}};
+        struct catalog_request create = {
+            .action = CATALOG_INDEX_CREATE, .index = {.label = LABEL, .key = KEY}};
         request_run(world, shards - 1, &create);
         for (int i = 0; world->open && i < 3000; i++) {
             write_some(world, nodes, views, &arena);
@@ -332,7 +345,8 @@ an_index_made_under_writes_is_exact(void **state)
                 end(world, views[i], true);
         assert_true(sim_run_until(world->sim, world_quiet, world, 10 * SIM_SECOND));
         assert_int_equal(create.err, 0);
-        const struct index_info *index = catalog_index_find(sim_shard(world->sim, 0)->catalog, LABEL, KEY);
+        const struct index_info *index = catalog_index_find(
+            sim_shard(world->sim, 0)->catalog, LABEL, KEY);
         assert_non_null(index);
         index_is_exact(world, index->id, nodes);
         for (uint32_t s = 0; s < shards; s++) {
@@ -367,7 +381,10 @@ a_constraint_over_equal_values_is_refused_and_gone(void **state)
         struct view view = begin(world);
         const struct property age = {.key = KEY, .value = value_integer(i)};
         struct operation set = {
-            .type = OPERATION_NODE_PROPERTIES, .node = {nodes[i]}, .properties = &age, .property_count = 1};
+            .type = OPERATION_NODE_PROPERTIES,
+            .node = {nodes[i]},
+            .properties = &age,
+            .property_count = 1};
         assert_int_equal(apply(world, view, &set, &arena), 0);
         end(world, view, true);
     }
@@ -386,7 +403,8 @@ a_constraint_over_equal_values_is_refused_and_gone(void **state)
     assert_true(sim_run_until(world->sim, world_quiet, world, SIM_SECOND));
     assert_int_equal(drop.err, 0);
     assert_null(catalog_index_at(sim_shard(world->sim, 1)->catalog, 0));
-    struct catalog_request nothing = {.action = CATALOG_INDEX_DROP, .index = {.name = TEXT("none")}};
+    struct catalog_request nothing = {
+        .action = CATALOG_INDEX_DROP, .index = {.name = TEXT("none")}};
     request_run(world, 1, &nothing);
     assert_true(sim_run_until(world->sim, world_quiet, world, SIM_SECOND));
     assert_int_equal(err_code(nothing.err), ERR_INDEX_NOT_FOUND);
@@ -409,14 +427,22 @@ an_index_waits_for_older_writers(void **state)
     struct view old = begin(world);
     const struct property age = {.key = KEY, .value = value_integer(1000)};
     struct operation set = {
-        .type = OPERATION_NODE_PROPERTIES, .node = {nodes[1]}, .properties = &age, .property_count = 1};
+        .type = OPERATION_NODE_PROPERTIES,
+        .node = {nodes[1]},
+        .properties = &age,
+        .property_count = 1};
     assert_int_equal(apply(world, old, &set, &arena), 0);
-    struct catalog_request create = {.action = CATALOG_INDEX_CREATE, .index = {.label = LABEL, .key = KEY}};
+    struct catalog_request create = {
+        .action = CATALOG_INDEX_CREATE, .index = {.label = LABEL, .key = KEY}};
     request_run(world, 0, &create);
     assert_false(sim_run_until(world->sim, world_quiet, world, SIM_SECOND));
     end(world, old, true);
     assert_true(sim_run_until(world->sim, world_quiet, world, SIM_SECOND));
-    assert_int_equal(seek(world, catalog_index_find(sim_shard(world->sim, 0)->catalog, LABEL, KEY)->id, 1000, out, 9), 1);
+    assert_int_equal(
+        seek(
+            world, catalog_index_find(sim_shard(world->sim, 0)->catalog, LABEL, KEY)->id, 1000, out,
+            9),
+        1);
     arena_destroy(&arena);
     world_delete(world);
 }

@@ -9,19 +9,29 @@
 #include "base/limits.h"
 #include "shards/store/operation.h"
 
-enum { NODE = 7 << PARTITION_BITS | 3, OTHER = 9 << PARTITION_BITS | 5, REL = 4 << PARTITION_BITS | 3 };
+enum {
+    NODE = 7 << PARTITION_BITS | 3,
+    OTHER = 9 << PARTITION_BITS | 5,
+    REL = 4 << PARTITION_BITS | 3
+};
 
 static const struct value_date_time zoned = {
-    .seconds = 1700000000, .nanoseconds = 999999999, .offset_seconds = 3600, .zone = {"Europe/Zurich", 13}};
-static const struct value_date_time plain = {.seconds = -5, .nanoseconds = 1, .offset_seconds = -7200};
-static const struct value_duration duration = {.months = 14, .days = -3, .seconds = 86399, .nanoseconds = 17};
+    .seconds = 1700000000,
+    .nanoseconds = 999999999,
+    .offset_seconds = 3600,
+    .zone = {"Europe/Zurich", 13}};
+static const struct value_date_time plain = {
+    .seconds = -5, .nanoseconds = 1, .offset_seconds = -7200};
+static const struct value_duration duration = {
+    .months = 14, .days = -3, .seconds = 86399, .nanoseconds = 17};
 static const struct value_point flat = {.srid = 7203, .dimensions = 2, .x = 1.5, .y = -2.25};
 static const struct value_point deep = {.srid = 9157, .dimensions = 3, .x = 1, .y = 2, .z = 3};
 static const uint8_t raw[] = {0, 255, 128, 7};
 static const struct value integers[] = {
     {.type = VALUE_INTEGER, .integer = 1}, {.type = VALUE_INTEGER, .integer = INT64_MIN}};
 static const struct value strings[] = {
-    {.type = VALUE_STRING, .size = 1, .string = "a"}, {.type = VALUE_STRING, .size = 0, .string = ""}};
+    {.type = VALUE_STRING, .size = 1, .string = "a"},
+    {.type = VALUE_STRING, .size = 0, .string = ""}};
 static const struct value points[] = {
     {.type = VALUE_POINT, .point = &flat}, {.type = VALUE_POINT, .point = &deep}};
 
@@ -34,7 +44,10 @@ static const struct value samples[] = {
     {.type = VALUE_FLOAT, .real = -0.0},
     {.type = VALUE_FLOAT, .real = 1e300},
     {.type = VALUE_STRING, .size = 0, .string = ""},
-    {.type = VALUE_STRING, .size = 9, .string = "gr\xc3\xbc\xc3\x9f" "e\xe2\x82"}, /* cut below: 7 */
+    {.type = VALUE_STRING,
+     .size = 9,
+     .string = "gr\xc3\xbc\xc3\x9f"
+               "e\xe2\x82"}, /* cut below: 7 */
     {.type = VALUE_BYTES, .size = sizeof(raw), .bytes = raw},
     {.type = VALUE_DATE, .integer = -719162},
     {.type = VALUE_LOCAL_TIME, .integer = INT64_C(86399999999999)},
@@ -111,9 +124,11 @@ every_cut_value_is_refused(void **state)
         uint8_t *bytes = malloc(size);
         property_encode(value, bytes);
         for (size_t cut = 0; cut < size; cut++) {
-            uint8_t *part = malloc(cut ? cut : 1); /* its own block, so that ASan sees one byte too far */
+            uint8_t *part = malloc(
+                cut ? cut : 1); /* its own block, so that ASan sees one byte too far */
             memcpy(part, bytes, cut);
-            assert_int_equal(err_code(property_decode(part, cut, &arena, &back, &used)), ERR_STORAGE_DAMAGE);
+            assert_int_equal(
+                err_code(property_decode(part, cut, &arena, &back, &used)), ERR_STORAGE_DAMAGE);
             free(part);
         }
         free(bytes);
@@ -143,10 +158,13 @@ equal_numbers_hash_alike(void **state)
     assert_int_equal(property_index_hash(value_integer(1)), property_index_hash(value_float(1.0)));
     assert_int_equal(property_index_hash(value_float(0.0)), property_index_hash(value_float(-0.0)));
     assert_int_equal(index_partition(3, value_integer(7)), index_partition(3, value_float(7.0)));
-    assert_int_not_equal(property_index_hash(value_integer(1)), property_index_hash(value_integer(2)));
-    assert_int_not_equal(property_index_hash(value_integer(1)), property_index_hash(value_string(TEXT("1"))));
+    assert_int_not_equal(
+        property_index_hash(value_integer(1)), property_index_hash(value_integer(2)));
+    assert_int_not_equal(
+        property_index_hash(value_integer(1)), property_index_hash(value_string(TEXT("1"))));
     struct value floats[] = {value_float(1.0), value_float((double)INT64_MIN)};
-    assert_int_equal(property_index_hash(value_list(integers, 2)), property_index_hash(value_list(floats, 2)));
+    assert_int_equal(
+        property_index_hash(value_list(integers, 2)), property_index_hash(value_list(floats, 2)));
 }
 
 static const uint32_t tokens[] = {1, 5, 9};
@@ -159,17 +177,18 @@ static const struct property properties[] = {
 
 /* One of every operation, as the list has them. */
 static struct operation
-operation_sample(uint8_t type)
+operation_sample(unsigned type)
 {
-    struct operation operation = {.type = type};
-    const bool node = type == OPERATION_NODE_CREATE || type == OPERATION_NODE_DELETE || type == OPERATION_NODE_LABELS ||
-                      type == OPERATION_NODE_PROPERTIES || type == OPERATION_INDEX_ADD || type == OPERATION_INDEX_REMOVE;
+    struct operation operation = {.type = (uint8_t)type};
+    const bool node = type == OPERATION_NODE_CREATE || type == OPERATION_NODE_DELETE ||
+                      type == OPERATION_NODE_LABELS || type == OPERATION_NODE_PROPERTIES ||
+                      type == OPERATION_INDEX_ADD || type == OPERATION_INDEX_REMOVE;
     if (node)
         operation.node.id = NODE;
     else
         operation.rel.id = REL;
-    if (type == OPERATION_REL_CREATE || type == OPERATION_REL_ATTACH || type == OPERATION_REL_DELETE ||
-        type == OPERATION_REL_DETACH) {
+    if (type == OPERATION_REL_CREATE || type == OPERATION_REL_ATTACH ||
+        type == OPERATION_REL_DELETE || type == OPERATION_REL_DETACH) {
         operation.start.id = NODE;
         operation.end.id = OTHER;
         operation.rel_type = 12;
@@ -180,8 +199,8 @@ operation_sample(uint8_t type)
     }
     if (type == OPERATION_NODE_LABELS)
         operation.removed_label_count = 1;
-    if (type == OPERATION_NODE_CREATE || type == OPERATION_NODE_PROPERTIES || type == OPERATION_REL_CREATE ||
-        type == OPERATION_REL_PROPERTIES) {
+    if (type == OPERATION_NODE_CREATE || type == OPERATION_NODE_PROPERTIES ||
+        type == OPERATION_REL_CREATE || type == OPERATION_REL_PROPERTIES) {
         operation.properties = properties;
         operation.property_count = 4;
     }
@@ -197,7 +216,7 @@ static void
 every_operation_survives_its_bytes(void **state)
 {
     (void)state;
-    for (uint8_t type = OPERATION_NONE + 1; type < OPERATION_TYPE_COUNT; type++) {
+    for (unsigned type = OPERATION_NONE + 1; type < OPERATION_TYPE_COUNT; type++) {
         struct operation operation = operation_sample(type), back;
         size_t size = operation_size(&operation), used;
         uint8_t *bytes = malloc(size), *again = malloc(size);
@@ -218,7 +237,7 @@ static void
 every_cut_operation_is_refused(void **state)
 {
     (void)state;
-    for (uint8_t type = OPERATION_NONE + 1; type < OPERATION_TYPE_COUNT; type++) {
+    for (unsigned type = OPERATION_NONE + 1; type < OPERATION_TYPE_COUNT; type++) {
         struct operation operation = operation_sample(type), back;
         size_t size = operation_size(&operation), used;
         uint8_t *bytes = malloc(size);
@@ -227,10 +246,12 @@ every_cut_operation_is_refused(void **state)
             uint8_t *part = malloc(cut ? cut : 1);
             memcpy(part, bytes, cut);
             if (cut >= 8) {
-                uint32_t claimed = (uint32_t)cut; /* the header agrees with the cut: only the body can tell */
+                uint32_t claimed =
+                    (uint32_t)cut; /* the header agrees with the cut: only the body can tell */
                 memcpy(part + 4, &claimed, sizeof(claimed));
             }
-            assert_int_equal(err_code(operation_decode(part, cut, &arena, &back, &used)), ERR_STORAGE_DAMAGE);
+            assert_int_equal(
+                err_code(operation_decode(part, cut, &arena, &back, &used)), ERR_STORAGE_DAMAGE);
             free(part);
         }
         free(bytes);
@@ -242,7 +263,7 @@ static void
 damaged_operations_never_decode_to_something_else(void **state)
 {
     (void)state;
-    for (uint8_t type = OPERATION_NONE + 1; type < OPERATION_TYPE_COUNT; type++) {
+    for (unsigned type = OPERATION_NONE + 1; type < OPERATION_TYPE_COUNT; type++) {
         struct operation operation = operation_sample(type), back;
         size_t size = operation_size(&operation), used;
         uint8_t *bytes = malloc(size), *again = malloc(size);
@@ -281,8 +302,8 @@ printed_operation_is_one_readable_line(void **state)
     (void)state;
     struct operation operation = operation_sample(OPERATION_NODE_CREATE);
     struct text line = operation_print(&operation, &arena);
-    struct text expected = TEXT(
-        "NODE_CREATE node=7171 labels=[1, 5] properties={2: 17, 4: \"a\\x22b\", 6: null, 8: [\"a\", \"\"]}");
+    struct text expected = TEXT("NODE_CREATE node=7171 labels=[1, 5] properties={2: 17, 4: "
+                                "\"a\\x22b\", 6: null, 8: [\"a\", \"\"]}");
     assert_true(text_equal(line, expected));
 }
 

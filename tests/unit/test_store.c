@@ -50,7 +50,8 @@ expand(struct view view, node_id node, enum direction direction, uint64_t *other
 {
     struct expand_cursor cursor = {0};
     struct expand_output out = {.others = others};
-    uint32_t count = store_expand(fix.store, view, &node.id, 1, direction, NULL, 0, &cursor, &out, max);
+    uint32_t count = store_expand(
+        fix.store, view, &node.id, 1, direction, NULL, 0, &cursor, &out, max);
     return count;
 }
 
@@ -133,7 +134,8 @@ old_snapshots_keep_seeing_what_they_saw(void **state)
         assert_true(store_rel_get(fix.store, middle, rel, &record));
         assert_int_equal(record.end.id, b.id);
         assert_false(store_rel_get(fix.store, now, rel, &record));
-        store_collect(fix.store, old.snapshot, 1000000); /* must not take anything the snapshots need */
+        store_collect(
+            fix.store, old.snapshot, 1000000); /* must not take anything the snapshots need */
     }
     store_collect(fix.store, now.snapshot, 1000000);
     assert_int_equal(expand(now, a, DIRECTION_OUT, others, 4), 0);
@@ -152,7 +154,8 @@ the_first_committer_of_a_property_wins(void **state)
     assert_int_equal(fix.outcome.blocking_txid, first.txid);
     fixture_commit(&fix, first);
     assert_int_equal(err_code(fixture_set(&fix, second, a, AGE, value_integer(2))), ERR_CONFLICT);
-    assert_int_equal(fixture_set(&fix, second, a, NAME, value_integer(2)), 0); /* another property is free */
+    assert_int_equal(
+        fixture_set(&fix, second, a, NAME, value_integer(2)), 0); /* another property is free */
     store_abort(fix.store, second.txid);
 }
 
@@ -284,7 +287,11 @@ replace_removes_what_is_not_named(void **state)
     const struct property name = {.key = NAME, .value = value_string(TEXT("Bob"))};
     struct view view = fixture_begin(&fix);
     const struct operation set = {
-        .type = OPERATION_NODE_PROPERTIES, .node = a, .replace = true, .properties = &name, .property_count = 1};
+        .type = OPERATION_NODE_PROPERTIES,
+        .node = a,
+        .replace = true,
+        .properties = &name,
+        .property_count = 1};
     assert_int_equal(fixture_apply(&fix, view, set), 0);
     assert_int_equal(fix.outcome.properties_set, 2);
     struct property out[4];
@@ -304,8 +311,13 @@ cells_hold_any_mix_of_values(void **state)
     struct value odd = value_integer((int64_t)UINT64_C(0xfff4a5c3d21e9687));
     const struct value items[] = {value_string(TEXT("x")), value_string(TEXT("yy"))};
     const struct value values[] = {
-        value_integer(7), odd, value_string(TEXT("a string longer than sixteen bytes")), value_list(items, 2),
-        value_float(2.5), value_null(), value_boolean(true)};
+        value_integer(7),
+        odd,
+        value_string(TEXT("a string longer than sixteen bytes")),
+        value_list(items, 2),
+        value_float(2.5),
+        value_null(),
+        value_boolean(true)};
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         struct view view = fixture_begin(&fix);
         assert_int_equal(fixture_set(&fix, view, b, AGE, values[i]), 0);
@@ -346,8 +358,8 @@ expansion_filters_types_and_sees_a_loop_once(void **state)
         struct expand_output out = {rows, others, rels, types, directions};
         struct expand_cursor cursor = {0};
         const uint64_t sources[] = {b.id, a.id};
-        uint32_t count =
-            store_expand(fix.store, view, sources, 2, DIRECTION_BOTH, &knows, 1, &cursor, &out, 8);
+        uint32_t count = store_expand(
+            fix.store, view, sources, 2, DIRECTION_BOTH, &knows, 1, &cursor, &out, 8);
         assert_int_equal(count, 2);
         assert_int_equal(rows[0], 1);
         assert_int_equal(others[0], a.id);
@@ -397,7 +409,8 @@ expansion_resumes_where_it_stopped(void **state)
         uint32_t count = 0;
         while (!cursor.done) {
             struct expand_output out = {.others = part + count, .rels = rels + count};
-            count += store_expand(fix.store, view, &a.id, 1, DIRECTION_BOTH, NULL, 0, &cursor, &out, max);
+            count += store_expand(
+                fix.store, view, &a.id, 1, DIRECTION_BOTH, NULL, 0, &cursor, &out, max);
             assert_true(count <= 50);
         }
         assert_int_equal(count, total);
@@ -440,7 +453,8 @@ columns_select_by_property_and_label(void **state)
             store_node_select_property(
                 fix.store, view, nodes, 600, AGE, COMPARE_NE, value_string(TEXT("x")), selected),
             0);
-        assert_int_equal(store_node_select_label(fix.store, view, nodes, 600, PERSON, selected), 200);
+        assert_int_equal(
+            store_node_select_label(fix.store, view, nodes, 600, PERSON, selected), 200);
         assert_int_equal(selected[1], 3);
         store_node_property_column(fix.store, view, nodes, 600, AGE, column);
         for (uint32_t i = 0; i < 600; i++)
@@ -458,7 +472,9 @@ scans_return_each_node_once_in_order(void **state)
     struct view view = fixture_begin(&fix);
     for (uint32_t i = 0; i < 500; i++)
         assert_int_equal(
-            fixture_node(&fix, view, store_node_allocate(fix.store, 0), &person, i % 4 == 0, NULL, 0), 0);
+            fixture_node(
+                &fix, view, store_node_allocate(fix.store, 0), &person, i % 4 == 0, NULL, 0),
+            0);
     fixture_commit(&fix, view);
     for (int collected = 0; collected < 2; collected++) {
         uint64_t out[7], last = 0, count = 0, all = 0;
@@ -537,14 +553,17 @@ unique_values_conflict_or_break_the_constraint(void **state)
     store_abort(fix.store, second.txid);
     for (int collected = 0; collected < 2; collected++) {
         second = fixture_begin(&fix);
-        assert_int_equal(err_code(fixture_node(&fix, second, b, &person, 1, &name, 1)), ERR_CONSTRAINT);
+        assert_int_equal(
+            err_code(fixture_node(&fix, second, b, &person, 1, &name, 1)), ERR_CONSTRAINT);
         assert_int_equal(fix.outcome.conflicting_node, a.id);
         store_abort(fix.store, second.txid);
         store_collect(fix.store, fix.timestamp, 1000000);
     }
     second = fixture_begin(&fix);
     assert_int_equal(fixture_set(&fix, second, a, NAME, value_null()), 0);
-    assert_int_equal(fixture_node(&fix, second, b, &person, 1, &name, 1), 0); /* given up in the same transaction */
+    assert_int_equal(
+        fixture_node(&fix, second, b, &person, 1, &name, 1),
+        0); /* given up in the same transaction */
     fixture_commit(&fix, second);
 }
 
@@ -554,23 +573,41 @@ replayed_history_reads_like_the_original(void **state)
     (void)state;
     const uint32_t labels[] = {PERSON, CITY};
     const struct property props[] = {
-        {.key = AGE, .value = value_integer(30)}, {.key = NAME, .value = value_string(TEXT("Ada"))}};
+        {.key = AGE, .value = value_integer(30)},
+        {.key = NAME, .value = value_string(TEXT("Ada"))}};
     const rel_id first = {UINT64_C(1) << PARTITION_BITS | partition_of(a.id)};
     const rel_id second = {UINT64_C(2) << PARTITION_BITS | partition_of(a.id)};
     const struct operation history[] = {
-        {.type = OPERATION_NODE_CREATE, .node = a, .labels = labels, .label_count = 2, .properties = props,
+        {.type = OPERATION_NODE_CREATE,
+         .node = a,
+         .labels = labels,
+         .label_count = 2,
+         .properties = props,
          .property_count = 2},
         {.type = OPERATION_NODE_CREATE, .node = b, .labels = labels, .label_count = 1},
         {.type = OPERATION_NODE_CREATE, .node = c},
-        {.type = OPERATION_REL_CREATE, .rel = first, .start = a, .end = b, .rel_type = KNOWS, .properties = props,
+        {.type = OPERATION_REL_CREATE,
+         .rel = first,
+         .start = a,
+         .end = b,
+         .rel_type = KNOWS,
+         .properties = props,
          .property_count = 1},
         {.type = OPERATION_REL_ATTACH, .rel = first, .start = a, .end = b, .rel_type = KNOWS},
         {.type = OPERATION_REL_CREATE, .rel = second, .start = a, .end = c, .rel_type = LIKES},
         {.type = OPERATION_REL_ATTACH, .rel = second, .start = a, .end = c, .rel_type = LIKES},
         {.type = OPERATION_REL_DELETE, .rel = second, .start = a, .end = c, .rel_type = LIKES},
         {.type = OPERATION_REL_DETACH, .rel = second, .start = a, .end = c, .rel_type = LIKES},
-        {.type = OPERATION_NODE_LABELS, .node = a, .labels = labels, .label_count = 0, .removed_label_count = 1},
-        {.type = OPERATION_NODE_PROPERTIES, .node = a, .replace = true, .properties = props, .property_count = 1},
+        {.type = OPERATION_NODE_LABELS,
+         .node = a,
+         .labels = labels,
+         .label_count = 0,
+         .removed_label_count = 1},
+        {.type = OPERATION_NODE_PROPERTIES,
+         .node = a,
+         .replace = true,
+         .properties = props,
+         .property_count = 1},
         {.type = OPERATION_NODE_DELETE, .node = c},
     };
     for (size_t i = 0; i < sizeof(history) / sizeof(history[0]); i++)

@@ -13,7 +13,17 @@
 
 #include "tests/lib/store_fixture.h"
 
-enum { NODES = 24, RELS = 400, LABELS = 3, KEYS = 3, TYPES = 3, TXNS = 4, HELD = 4, VALUES = 6, UNIQUE_KEY = 2 };
+enum {
+    NODES = 24,
+    RELS = 400,
+    LABELS = 3,
+    KEYS = 3,
+    TYPES = 3,
+    TXNS = 4,
+    HELD = 4,
+    VALUES = 6,
+    UNIQUE_KEY = 2
+};
 
 struct ref_node {
     bool exists;
@@ -72,7 +82,8 @@ draw(struct game *game, uint32_t bound)
 static struct value
 value_of(int8_t number)
 {
-    static const char *const strings[] = {"", "one", "", "three, and long enough not to be inline", "", "five"};
+    static const char *const strings[] = {"", "one", "", "three, and long enough not to be inline",
+                                          "", "five"};
     if (number < 0)
         return value_null();
     return number % 2 ? value_string(text_of(strings[number])) : value_integer(number);
@@ -99,7 +110,8 @@ check_node(struct game *game, const struct ref_txn *txn, uint32_t n)
     assert_int_equal(store_node_exists(store, txn->view, game->ids[n]), node->exists);
     for (uint32_t label = 0; label < LABELS; label++)
         assert_int_equal(
-            store_node_has_label(store, txn->view, game->ids[n], label), node->exists && node->labels[label]);
+            store_node_has_label(store, txn->view, game->ids[n], label),
+            node->exists && node->labels[label]);
     uint32_t count = 0;
     for (uint32_t key = 0; key < KEYS; key++) {
         int8_t expected = node->exists ? node->values[key] : -1;
@@ -107,11 +119,17 @@ check_node(struct game *game, const struct ref_txn *txn, uint32_t n)
         assert_true(is_value(store_node_property(store, txn->view, game->ids[n], key), expected));
     }
     struct property properties[KEYS];
-    assert_int_equal(store_node_properties(store, txn->view, game->ids[n], properties, KEYS), count);
+    assert_int_equal(
+        store_node_properties(store, txn->view, game->ids[n], properties, KEYS), count);
 }
 
 static uint32_t
-degree_of(const struct ref_state *state, uint32_t rel_count, uint32_t n, enum direction direction, uint32_t type)
+degree_of(
+    const struct ref_state *state,
+    uint32_t rel_count,
+    uint32_t n,
+    enum direction direction,
+    uint32_t type)
 {
     uint32_t degree = 0;
     for (uint32_t r = 0; r < rel_count; r++) {
@@ -138,9 +156,11 @@ check_adjacency(struct game *game, const struct ref_txn *txn, uint32_t n)
     uint8_t directions[10];
     bool seen[RELS] = {false};
     while (!cursor.done) {
-        struct expand_output out = {.others = others, .rels = rels, .types = types, .directions = directions};
+        struct expand_output out = {
+            .others = others, .rels = rels, .types = types, .directions = directions};
         uint32_t count = store_expand(
-            store, txn->view, &game->ids[n].id, 1, direction, any ? NULL : &type, !any, &cursor, &out, max);
+            store, txn->view, &game->ids[n].id, 1, direction, any ? NULL : &type, !any, &cursor,
+            &out, max);
         assert_true(count <= max);
         for (uint32_t i = 0; i < count; i++) {
             uint32_t r = 0;
@@ -156,22 +176,26 @@ check_adjacency(struct game *game, const struct ref_txn *txn, uint32_t n)
         }
         total += count;
     }
-    uint32_t expected = degree_of(&txn->state, game->rel_count, n, direction, any ? TYPE_ANY : type);
+    uint32_t expected = degree_of(
+        &txn->state, game->rel_count, n, direction, any ? TYPE_ANY : type);
     assert_int_equal(total, expected);
     assert_int_equal(
-        store_degree(store, txn->view, game->ids[n], direction, any ? NULL : &type, !any), expected);
+        store_degree(store, txn->view, game->ids[n], direction, any ? NULL : &type, !any),
+        expected);
     uint32_t other = draw(game, NODES), into = 0;
     for (uint32_t r = 0; r < game->rel_count; r++) {
         const struct ref_rel *rel = &txn->state.rels[r];
         bool out = rel->start == n && rel->end == other && (direction & DIRECTION_OUT);
         bool in = rel->end == n && rel->start == other && (direction & DIRECTION_IN);
-        into += rel->exists && (n == other && direction == DIRECTION_BOTH ? out : (uint32_t)out + in);
+        into += rel->exists &&
+                (n == other && direction == DIRECTION_BOTH ? out : (uint32_t)out + in);
     }
     total = 0;
     for (cursor = (struct expand_cursor){0}; !cursor.done;) {
         struct expand_output out = {.others = others};
         total += store_expand_into(
-            store, txn->view, game->ids[n], game->ids[other], direction, NULL, 0, &cursor, &out, max);
+            store, txn->view, game->ids[n], game->ids[other], direction, NULL, 0, &cursor, &out,
+            max);
     }
     assert_int_equal(total, into);
 }
@@ -182,18 +206,22 @@ check_rels(struct game *game, const struct ref_txn *txn)
     for (uint32_t r = 0; r < game->rel_count; r++) {
         const struct ref_rel *rel = &txn->state.rels[r];
         struct rel_record record;
-        assert_int_equal(store_rel_get(game->fix.store, txn->view, game->rel_ids[r], &record), rel->exists);
+        assert_int_equal(
+            store_rel_get(game->fix.store, txn->view, game->rel_ids[r], &record), rel->exists);
         assert_true(is_value(
-            store_rel_property(game->fix.store, txn->view, game->rel_ids[r], 0), rel->exists ? rel->value : -1));
+            store_rel_property(game->fix.store, txn->view, game->rel_ids[r], 0),
+            rel->exists ? rel->value : -1));
         if (rel->exists)
-            assert_true(record.start.id == game->ids[rel->start].id && record.end.id == game->ids[rel->end].id);
+            assert_true(
+                record.start.id == game->ids[rel->start].id &&
+                record.end.id == game->ids[rel->end].id);
     }
 }
 
 static void
 check_index(struct game *game, const struct ref_txn *txn, uint32_t index, uint32_t key)
 {
-    for (int8_t value = 0; value < VALUES; value++) {
+    for (int value = 0; value < VALUES; value++) {
         uint64_t out[NODES];
         struct expand_cursor cursor = {0};
         uint32_t expected = 0, count = 0;
@@ -203,7 +231,8 @@ check_index(struct game *game, const struct ref_txn *txn, uint32_t index, uint32
         }
         while (!cursor.done)
             count += store_index_seek(
-                game->fix.store, txn->view, index, value_of(value), &cursor, out + count, 1 + draw(game, 4));
+                game->fix.store, txn->view, index, value_of((int8_t)value), &cursor, out + count,
+                1 + draw(game, 4));
         assert_int_equal(count, expected);
     }
 }
@@ -213,16 +242,19 @@ check_columns(struct game *game, const struct ref_txn *txn)
 {
     struct store *store = game->fix.store;
     uint64_t nodes[NODES], scanned[NODES];
-    uint32_t selected[NODES], label = draw(game, LABELS), key = draw(game, KEYS), with_label = 0, at_least = 0;
+    uint32_t selected[NODES], label = draw(game, LABELS), key = draw(game, KEYS), with_label = 0,
+                              at_least = 0;
     for (uint32_t n = 0; n < NODES; n++) {
         const struct ref_node *node = &txn->state.nodes[n];
         nodes[n] = game->ids[n].id;
         with_label += node->exists && node->labels[label];
         at_least += node->exists && node->values[key] >= 2 && node->values[key] % 2 == 0;
     }
-    assert_int_equal(store_node_select_label(store, txn->view, nodes, NODES, label, selected), with_label);
     assert_int_equal(
-        store_node_select_property(store, txn->view, nodes, NODES, key, COMPARE_GE, value_integer(2), selected),
+        store_node_select_label(store, txn->view, nodes, NODES, label, selected), with_label);
+    assert_int_equal(
+        store_node_select_property(
+            store, txn->view, nodes, NODES, key, COMPARE_GE, value_integer(2), selected),
         at_least);
     struct scan_cursor cursor = {0};
     uint32_t count = 0;
@@ -268,7 +300,8 @@ play_node(struct game *game, struct ref_txn *txn)
         if (other && (other->state.nodes[n].exists || (other != txn && other->writes.node[n])))
             return 0;
     }
-    if (game->now.nodes[n].exists || txn->writes.node[n] || game->written.node[n] > txn->view.snapshot)
+    if (game->now.nodes[n].exists || txn->writes.node[n] ||
+        game->written.node[n] > txn->view.snapshot)
         return 0;
     game->ids[n] = store_node_allocate(game->fix.store, 0);
     uint32_t labels[LABELS], label_count = 0;
@@ -281,8 +314,8 @@ play_node(struct game *game, struct ref_txn *txn)
         made.values[i] = (int8_t)(i == UNIQUE_KEY ? -1 : (int)draw(game, VALUES + 1) - 1);
         properties[i] = (struct property){.key = i, .value = value_of(made.values[i])};
     }
-    err_t err =
-        fixture_node(&game->fix, txn->view, game->ids[n], labels, label_count, properties, KEYS);
+    err_t err = fixture_node(
+        &game->fix, txn->view, game->ids[n], labels, label_count, properties, KEYS);
     if (!err) {
         *node = made;
         txn->writes.node[n] = true;
@@ -332,8 +365,8 @@ play_rel(struct game *game, struct ref_txn *txn)
             .value = -1,
         };
         rel_id id;
-        err_t err =
-            fixture_rel(&game->fix, txn->view, game->ids[rel.start], game->ids[rel.end], rel.type, &id);
+        err_t err = fixture_rel(
+            &game->fix, txn->view, game->ids[rel.start], game->ids[rel.end], rel.type, &id);
         if (err_code(err) == ERR_ENTITY_NOT_FOUND)
             assert_false(txn->state.nodes[rel.start].exists && txn->state.nodes[rel.end].exists);
         if (err)
@@ -352,18 +385,22 @@ play_rel(struct game *game, struct ref_txn *txn)
         return 0;
     if (draw(game, 2)) {
         struct property property = {.key = 0, .value = value_of((int8_t)draw(game, VALUES))};
-        rel->value = property.value.type == VALUE_INTEGER ? (int8_t)property.value.integer : rel->value;
+        rel->value = property.value.type == VALUE_INTEGER ? (int8_t)property.value.integer
+                                                          : rel->value;
         if (property.value.type != VALUE_INTEGER)
             return 0;
         txn->writes.rel_cell[r] = true;
         return fixture_apply(
             &game->fix, txn->view,
             (struct operation){
-                .type = OPERATION_REL_PROPERTIES, .rel = game->rel_ids[r], .properties = &property,
+                .type = OPERATION_REL_PROPERTIES,
+                .rel = game->rel_ids[r],
+                .properties = &property,
                 .property_count = 1});
     }
     err_t err = fixture_rel_delete(
-        &game->fix, txn->view, game->rel_ids[r], game->ids[rel->start], game->ids[rel->end], rel->type);
+        &game->fix, txn->view, game->rel_ids[r], game->ids[rel->start], game->ids[rel->end],
+        rel->type);
     if (!err) {
         rel->exists = false;
         txn->writes.rel[r] = true;
@@ -392,7 +429,9 @@ txn_commit(struct game *game, struct ref_txn *txn)
         if (txn->writes.node[n]) {
             assert_true(game->written.node[n] <= began);
             game->written.node[n] = at;
-            memcpy(game->now.nodes[n].labels, txn->state.nodes[n].labels, sizeof(game->now.nodes[n].labels));
+            memcpy(
+                game->now.nodes[n].labels, txn->state.nodes[n].labels,
+                sizeof(game->now.nodes[n].labels));
             if (game->now.nodes[n].exists != txn->state.nodes[n].exists)
                 game->now.nodes[n] = txn->state.nodes[n];
         }
@@ -425,8 +464,8 @@ play_move(struct game *game)
     if (!game->txns[which])
         game->txns[which] = txn_begin(game, true);
     struct ref_txn *txn = game->txns[which];
-    err_t (*const moves[])(struct game *, struct ref_txn *) = {play_node, play_property, play_label, play_rel,
-                                                               play_rel};
+    err_t (*const moves[])(struct game *, struct ref_txn *) = {
+        play_node, play_property, play_label, play_rel, play_rel};
     err_t err = moves[draw(game, 5)](game, txn);
     enum err_code code = err_code(err);
     assert_true(
@@ -540,8 +579,8 @@ failing_memory_leaves_the_store_sane(void **state)
         struct ref_txn *txn = txn_begin(&game, true);
         for (int move = 0; move < 120 && !failed; move++) {
             game.fix.fail_at = fail_at;
-            err_t (*const moves[])(struct game *, struct ref_txn *) = {play_node, play_property, play_label,
-                                                                       play_rel};
+            err_t (*const moves[])(struct game *, struct ref_txn *) = {
+                play_node, play_property, play_label, play_rel};
             err_t err = moves[draw(&game, 4)](&game, txn);
             if (draw(&game, 10) == 0)
                 store_collect(game.fix.store, txn->view.snapshot, 100);
