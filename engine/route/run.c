@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+enum { WORK_PER_CLOCK = 4 };
+
 struct shard_report {
     bool seen;     /* has a local run */
     bool finished; /* has forgotten it */
@@ -315,6 +317,7 @@ run_pull(struct run *run, const struct batch **rows)
     if (run->handed)
         exit->pending = false;
     run->handed = false;
+    uint32_t work_count = 0;
     for (;;) {
         enum work work = local_run_work(local);
         if (run_failed(run))
@@ -330,7 +333,8 @@ run_pull(struct run *run, const struct batch **rows)
         }
         if (work == WORK_IDLE)
             break;
-        if (task_slice_is_over(run->shard))
+        /* A unit of work is a batch at most; the clock is read once for several. */
+        if (++work_count % WORK_PER_CLOCK == 0 && task_slice_is_over(run->shard))
             return PULL_AGAIN;
     }
     if (run->finishing)

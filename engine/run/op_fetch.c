@@ -84,11 +84,33 @@ fetch_input(struct operator *op, struct batch *input)
     return 0;
 }
 
+/* What this statement deleted has no properties any more, not even null ones. */
+static err_t
+deleted_refuse(struct operator *op, const struct column *column, uint32_t row_count)
+{
+    const struct id_map *deleted = &op->execution->deleted;
+    for (uint32_t row = 0; deleted->count && row < row_count; row++) {
+        struct value entity = column_value(column, row);
+        uint64_t id;
+        if (!entity_id(entity, &id) || !id_map_find(deleted, id * 2 + (entity.type == VALUE_RELATIONSHIP)))
+            continue;
+        err_t err = ERR(ENTITY_NOT_FOUND);
+        execution_fail(
+            op->execution, err, "%s with id %llu has been deleted in this transaction",
+            entity.type == VALUE_NODE ? "Node" : "Relationship", (unsigned long long)id);
+        return err;
+    }
+    return 0;
+}
+
 static err_t
 group_feed(struct operator *op, struct fetch_group *group)
 {
     struct fetching *state = op->state;
     struct column *column = &state->input->columns[group->entity_slot];
+    err_t refused = deleted_refuse(op, column, state->input->row_count);
+    if (refused)
+        return refused;
     if (!group->ready) {
         err_t err = entity_reader_fetch(&group->reader, op->execution, column->kind, group->fetches, group->fetch_count);
         if (err)
