@@ -45,7 +45,7 @@ Feature: Aggregation
       | 1 | 500 | 499500 |
       | 2 | 500 | 500000 |
       | 3 | 500 | 500500 |
-      | null | 1 | null |
+      | null | 1 | 0 |
 
   Scenario: DISTINCT forms
     Given an empty graph
