@@ -715,7 +715,11 @@ aggregate_decode(
     aggregate->real = header.real;
     aggregate->real2 = header.real2;
     aggregate->percentile = header.percentile;
-    err_t err = value_decode(arena, cursor, end, &aggregate->best);
+    /* A decoded string points into the bytes, which do not live as long as the state. */
+    struct value best = {0};
+    err_t err = value_decode(arena, cursor, end, &best);
+    if (!err)
+        err = value_copy(arena, best, &aggregate->best);
     if (!err && !best_is_sane(aggregate))
         err = ERR(REQUEST_FORMAT);
     for (uint32_t i = 0; !err && i < header.value_count; i++) {

@@ -206,6 +206,29 @@ parts_merge_to_the_whole(void **state)
     }
 }
 
+/* The bytes are gone when the state is used. */
+static void
+a_decoded_state_owns_what_it_holds(void **state)
+{
+    (void)state;
+    static const int kinds[] = {AGGREGATE_MINIMUM, AGGREGATE_COLLECT};
+    for (size_t k = 0; k < 2; k++) {
+        struct value list;
+        struct aggregate aggregate, back;
+        assert_int_equal(expression_eval(f, "['some text', 'some other text']", &list), 0);
+        aggregate_create(&aggregate, (enum aggregate_kind)kinds[k], false);
+        assert_int_equal(step_items(&aggregate, list, 0, 2), 0);
+        uint64_t size = aggregate_encoded_size(&aggregate);
+        uint8_t *bytes = malloc(size);
+        assert_non_null(bytes);
+        aggregate_encode(&aggregate, bytes);
+        const uint8_t *cursor = bytes;
+        assert_int_equal(aggregate_decode(&back, &f->arena, &cursor, bytes + size), 0);
+        free(bytes);
+        assert_string_equal(finish(&back), finish(&aggregate));
+    }
+}
+
 static void
 many_rows_at_once_are_the_same(void **state)
 {
@@ -264,6 +287,7 @@ main(void)
         cmocka_unit_test(deviations),
         cmocka_unit_test(percentiles),
         cmocka_unit_test(parts_merge_to_the_whole),
+        cmocka_unit_test(a_decoded_state_owns_what_it_holds),
         cmocka_unit_test(many_rows_at_once_are_the_same),
         cmocka_unit_test(a_damaged_state_is_refused),
     };
