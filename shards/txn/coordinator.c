@@ -348,6 +348,9 @@ write_tick(struct txn *txn)
         no_memory = outcome == READ_NO_MEMORY;
         if (outcome != READ_ALL || txn->write->err)
             break;
+        /* A follow-up that could not be applied with its operation waits at home now. */
+        if (txn->streams && stream_waiting(&txn->streams[txn_shard(txn)->index]) > 0)
+            continue;
         if (!write_send_all(txn, &no_memory) || txn->outstanding_count > 0)
             break;
         if (txn->deleting || !txn->has_deletes) {

@@ -37,6 +37,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "shards/store/store.h"
 #include "shards/wal/log_reader.h"
 #include "shards/wal/record.h"
 
@@ -651,6 +652,8 @@ recovery_apply(
         if (found->kept && apply_concerns(&apply, found))
             err = apply_transaction(&apply, found);
     }
+    if (!err && shard->store)
+        err = store_replay_finish(shard->store);
     for (uint32_t slot = 0; slot < recovery->meta.slot_count; slot++)
         if (apply.readers[slot].window)
             log_reader_destroy(&apply.readers[slot]);

@@ -45,6 +45,7 @@ struct recovery_sink {
     err_t (*operation)(
         void *context, const struct operation *operation, uint64_t timestamp, struct arena *arena);
 };
+/* Ends with store_replay_finish when the shard has a store. */
 err_t recovery_apply(
     const struct recovery *recovery,
     struct shard *shard,

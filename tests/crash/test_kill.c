@@ -275,8 +275,6 @@ server_start(struct shard *shard, void *context)
     err_t err = store_create(shard, &shard->store);
     if (!err)
         err = recovery_apply(server.recovery, shard, &sink, &refusal);
-    if (!err)
-        err = store_replay_finish(shard->store);
     struct wal_start start = recovery_wal_start(server.recovery, shard->index);
     if (!err)
         err = wal_open(shard, &start, WAL_SYNC_FULL, &shard->wal);

@@ -55,8 +55,6 @@ fixture_start(struct shard *shard, void *context)
         err = store_create(shard, &shard->store);
     if (!err)
         err = recovery_apply(fix->recovery, shard, &sink, &fix->refusal);
-    if (!err)
-        err = store_replay_finish(shard->store);
     if (err)
         return err;
     struct wal_start start = recovery_wal_start(fix->recovery, shard->index);

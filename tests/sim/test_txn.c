@@ -12,7 +12,8 @@
  *   3. every read of every transaction, whatever became of it, is what its snapshot says, and nothing that
  *      was read is lost;
  *   4. a snapshot holds all that was acknowledged before it was taken;
- *   5. a relationship is at both its ends or at none. */
+ *   5. a relationship is at both its ends or at none;
+ *   6. no two nodes have the same value of the unique property, in no snapshot, and the index finds them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,8 +39,9 @@ enum {
     READS_MAX = 8,
     BATCH_MAX = 60,
     SEGMENT_SIZE = 512 << 10,
-    KEY_VALUE = 1,
-    KEY_BULK = 2,
+    KEY_VALUE = 1001,
+    KEY_BULK = 1002,
+    UNIQUE_COUNT = 12, /* values of the unique property */
 };
 
 #define ABSENT UINT64_C(0)
@@ -57,14 +59,16 @@ struct record {
     uint64_t snapshot, timestamp;
     enum fate fate;
     bool acknowledged;
-    uint32_t write_count, read_count, degree_count;
+    uint32_t write_count, read_count, degree_count, seek_count;
     struct access writes[WRITES_MAX], reads[READS_MAX];
     struct access degrees[READS_MAX]; /* out-degrees seen */
+    struct access seeks[READS_MAX];   /* `node`: the unique value; `value`: the id found, or 0 */
 };
 
 struct node_entry {
     node_id id;
     uint32_t creator; /* record */
+    uint32_t unique;  /* 1 + its value of the unique property; 0 = it has none */
     bool replaced;    /* its creator is gone, and the id was given again after a crash */
 };
 
@@ -89,7 +93,8 @@ struct session {
     bool read_only, aborting;
     uint32_t rel_first, rel_count, deleted_rel; /* of the batch */
     struct operation operations[BATCH_MAX];
-    struct property properties[BATCH_MAX];
+    struct property properties[BATCH_MAX], unique_properties[2];
+    bool batch_has_unique;
     rel_id rel_ids[BATCH_MAX];
 };
 
@@ -107,12 +112,18 @@ struct world {
     uint64_t acknowledged_max, next_value;
     uint64_t committed_count, conflict_count;
     enum commit_defect defect;
-    bool stopping, broken;
-    const char *violation; /* the first thing that was wrong */
+    bool stopping, held;
+    /* The schema: one label with a unique property. */
+    bool schema_asked, schema_ready;
+    struct catalog_request request;
+    uint32_t schema_tokens[2], index;
+    uint64_t refused_count; /* by the constraint */
+    const char *violation;  /* the first thing that was wrong */
     uint8_t bulk[60 << 10];
 };
 
 static uint64_t seed_first = 1, seed_count = 50, seed_now;
+static uint64_t refused_total; /* by the constraint */
 static int defect_only = -1;
 
 static void session_wake(struct session *session);
@@ -174,6 +185,62 @@ record_writes(const struct record *record, uint32_t node)
         if (record->writes[i].node == node)
             return true;
     return false;
+}
+
+/* --- the schema, asked for again in each life until it is there --- */
+
+static void
+schema_indexed(struct catalog_request *request)
+{
+    struct world *world = request->context;
+    enum err_code code = err_code(request->err);
+    if (request->err && code != ERR_INDEX_EXISTS && code != ERR_CONSTRAINT_EXISTS) {
+        world->schema_asked = false;
+        return;
+    }
+    const struct index_info *index = catalog_index_find(
+        sim_shard(world->sim, 0)->catalog, world->schema_tokens[0], world->schema_tokens[1]);
+    if (!index) {
+        world->schema_asked = false;
+        return;
+    }
+    world->index = index->id;
+    world->schema_ready = true;
+}
+
+static void
+schema_named(struct catalog_request *request)
+{
+    struct world *world = request->context;
+    if (request->err) {
+        world->schema_asked = false;
+        return;
+    }
+    world->request = (struct catalog_request){
+        .action = CATALOG_INDEX_CREATE,
+        .index = {.label = world->schema_tokens[0], .key = world->schema_tokens[1], .unique = true},
+        .done = schema_indexed,
+        .context = world,
+    };
+    catalog_submit(sim_shard(world->sim, 0), &world->request);
+}
+
+static void
+schema_ask(struct world *world)
+{
+    static const uint8_t kinds[2] = {TOKEN_LABEL, TOKEN_KEY};
+    static const struct text names[2] = {{"Thing", 5}, {"name", 4}};
+    world->schema_asked = true;
+    world->request = (struct catalog_request){
+        .action = CATALOG_TOKENS,
+        .name_count = 2,
+        .kinds = kinds,
+        .names = names,
+        .tokens = world->schema_tokens,
+        .done = schema_named,
+        .context = world,
+    };
+    catalog_submit(sim_shard(world->sim, 0), &world->request);
 }
 
 /* --- a session: begin, read, write, read, ..., end, again --- */
@@ -239,6 +306,13 @@ session_begin(struct session *session)
     struct world *world = session->world;
     if (world->record_count == RECORDS_MAX || world->stopping)
         return;
+    if (!world->schema_ready || world->held) {
+        bool asks = session == &world->sessions[0][0] && catalog_is_ready(session->shard->catalog);
+        if (asks && !world->schema_asked && !world->schema_ready)
+            schema_ask(world);
+        session_wake(session);
+        return;
+    }
     struct txn_options options = {.read_only = draw(session, 4) == 0};
     /* Now and then a bookmark of a commit that is still on its way: the snapshot has to wait for it. */
     if (world->record_count && draw(session, 4) == 0) {
@@ -285,6 +359,33 @@ session_read(struct session *session)
         uint64_t degree = store_degree(owner_store(world, id.id), view, id, DIRECTION_OUT, NULL, 0);
         record->degrees[record->degree_count++] = (struct access){.node = node, .value = degree};
     }
+}
+
+/* The node with the value of the unique property, through the index. */
+static uint64_t
+unique_seek(struct world *world, struct view view, uint32_t value)
+{
+    struct value sought = value_integer(value);
+    uint32_t owner = partition_owner(
+        sim_shard(world->sim, 0), index_partition(world->index, sought));
+    struct expand_cursor cursor = {0};
+    uint64_t found[2];
+    uint32_t count = store_index_seek(
+        sim_shard(world->sim, owner)->store, view, world->index, sought, &cursor, found, 2);
+    if (count > 1)
+        violate(world, "two nodes have the same unique value");
+    return count ? found[0] : 0;
+}
+
+static void
+session_seek(struct session *session)
+{
+    struct record *record = session_record(session);
+    if (record->write_count || record->seek_count == READS_MAX)
+        return;
+    uint32_t value = (uint32_t)draw(session, UNIQUE_COUNT);
+    uint64_t id = unique_seek(session->world, txn_view(session->txn), value);
+    record->seeks[record->seek_count++] = (struct access){.node = value, .value = id};
 }
 
 static struct operation *
@@ -335,6 +436,23 @@ batch_create_node(struct session *session)
     operation->node = id;
     operation->property_count = 1;
     operation->properties = property;
+    if (draw(session, 2)) {
+        uint32_t value = (uint32_t)draw(session, UNIQUE_COUNT);
+        session->batch_has_unique = true;
+        session->unique_properties[0] = *property;
+        session->unique_properties[1] = (struct property){
+            .key = world->schema_tokens[1], .value = value_integer(value)};
+        world->nodes[node].unique = value + 1;
+        operation->labels = &world->schema_tokens[0];
+        operation->label_count = 1;
+        operation->property_count = 2;
+        operation->properties = session->unique_properties;
+        /* Keys come in ascending order. */
+        if (world->schema_tokens[1] < KEY_VALUE) {
+            session->unique_properties[0] = session->unique_properties[1];
+            session->unique_properties[1] = *property;
+        }
+    }
     batch_note(session, node, world->next_value++);
 }
 
@@ -449,8 +567,10 @@ session_written(struct txn_write *write)
     if (write->err) {
         enum err_code code = err_code(write->err);
         world->conflict_count += code == ERR_CONFLICT || code == ERR_DEADLOCK;
+        world->refused_count += code == ERR_CONSTRAINT;
         if (code != ERR_CONFLICT && code != ERR_DEADLOCK && code != ERR_ENTITY_NOT_FOUND &&
-            code != ERR_NODE_HAS_RELATIONSHIPS && code != ERR_MEMORY_POOL)
+            code != ERR_NODE_HAS_RELATIONSHIPS && code != ERR_MEMORY_POOL &&
+            !(code == ERR_CONSTRAINT && session->batch_has_unique))
             fail_msg("a write failed with %s", err_name(code));
     }
     if (write->err || session_record(session)->fate == GONE) {
@@ -474,6 +594,7 @@ session_write(struct session *session)
     session->rel_first = world->rel_count;
     session->rel_count = 0;
     session->deleted_rel = UINT32_MAX;
+    session->batch_has_unique = false;
     memset(session->rel_ids, 0, sizeof(session->rel_ids));
     uint32_t a = draw_node(session), b = draw_node(session);
     if (a == UINT32_MAX || draw(session, 10) == 0)
@@ -522,7 +643,7 @@ session_step(struct timer *timer)
         return;
     case RUNNING:
         for (uint64_t i = draw(session, 3); i > 0; i--)
-            session_read(session);
+            draw(session, 3) ? session_read(session) : session_seek(session);
         if (session->batches_left && draw(session, 3))
             session_write(session);
         else if (session->batches_left == 0 && draw(session, 2))
@@ -554,10 +675,8 @@ session_wake(struct session *session)
 static err_t
 sink_catalog(void *context, const uint8_t *bytes, size_t size)
 {
-    assert_non_null(context);
-    assert_non_null(bytes);
-    assert_int_equal(size, 0);
-    return ERR(STORAGE_DAMAGE);
+    struct shard *shard = context;
+    return catalog_replay(shard->catalog, bytes, size);
 }
 
 static err_t
@@ -597,17 +716,19 @@ world_start(struct shard *shard, void *context)
         .context = shard, .catalog = sink_catalog, .operation = sink_operation};
     err_t err = shard->index == 0 ? world_prepare(world, shard) : 0;
     if (!err)
+        err = catalog_create(shard, &shard->catalog);
+    if (!err)
         err = store_create(shard, &shard->store);
     if (!err)
         err = recovery_apply(world->recovery, shard, &sink, &world->refusal);
-    if (!err)
-        err = store_replay_finish(shard->store);
     if (err)
         return err;
     struct wal_start start = recovery_wal_start(world->recovery, shard->index);
     err = wal_open(shard, &start, WAL_SYNC_FULL, &shard->wal);
     if (!err)
         err = txn_manager_create(shard, world->words, &shard->txns);
+    if (!err)
+        err = catalog_start(shard, txn_horizon, NULL, NULL);
     if (err)
         return err;
     if (++world->started_count == shard->count) {
@@ -649,6 +770,9 @@ world_finish(struct shard *shard, void *context)
         wal_close(shard->wal);
     if (shard->store)
         store_destroy(shard->store);
+    if (shard->catalog)
+        catalog_destroy(shard->catalog);
+    shard->catalog = NULL;
     if (shard->index == 0 && world->words)
         memory_release(shard_memory(shard), world->words, commit_words_size(shard->count));
     shard->txns = NULL;
@@ -749,6 +873,51 @@ reference_degree(const struct world *world, uint32_t node, uint64_t snapshot)
     return degree;
 }
 
+/* The node that has the unique value in a snapshot; 0 when none has. */
+static uint64_t
+reference_unique(struct world *world, uint32_t value, uint64_t snapshot)
+{
+    uint64_t id = 0;
+    for (uint32_t node = 0; node < world->node_count; node++) {
+        const struct record *creator = &world->records[world->nodes[node].creator];
+        uint32_t writer;
+        if (world->nodes[node].unique != value + 1 || world->nodes[node].replaced ||
+            creator->fate != KEPT || creator->timestamp > snapshot)
+            continue;
+        const struct access *write = reference_write(world, node, snapshot, &writer);
+        if (write && write->value == ABSENT)
+            continue;
+        if (id)
+            violate(world, "two nodes have the same unique value");
+        id = world->nodes[node].id.id;
+    }
+    return id;
+}
+
+static bool
+schema_is_ready(void *context)
+{
+    struct world *world = context;
+    for (uint32_t k = 0; k < sim_shard_count(world->sim); k++)
+        if (!catalog_is_ready(sim_shard(world->sim, k)->catalog))
+            return false;
+    return world->schema_ready;
+}
+
+/* The index is filled from the nodes once the shards turn; sessions are held back until then. */
+static void
+verify_unique(struct world *world)
+{
+    if (!sim_run_until(world->sim, schema_is_ready, world, 10 * SIM_SECOND)) {
+        violate(world, "the index does not come back");
+        return;
+    }
+    struct view view = {.snapshot = commit_timestamp_next(world->words) - 1};
+    for (uint32_t value = 0; value < UNIQUE_COUNT; value++)
+        if (unique_seek(world, view, value) != reference_unique(world, value, view.snapshot))
+            violate(world, "the rebuilt index is not what the nodes say");
+}
+
 static void
 verify_reads(struct world *world, uint32_t from)
 {
@@ -761,6 +930,10 @@ verify_reads(struct world *world, uint32_t from)
             if (record->reads[r].value != (expected ? expected->value : ABSENT))
                 violate(world, "a read is not what its snapshot says");
         }
+        for (uint32_t r = 0; r < record->seek_count; r++)
+            if (record->seeks[r].value !=
+                reference_unique(world, record->seeks[r].node, record->snapshot))
+                violate(world, "the index is not what its snapshot says");
         for (uint32_t r = 0; r < record->degree_count; r++)
             if (record->degrees[r].value !=
                 reference_degree(world, record->degrees[r].node, record->snapshot))
@@ -871,7 +1044,8 @@ world_restart(struct world *world)
     do {
         world->recovery = NULL;
         world->words = NULL;
-        world->stopping = false;
+        world->held = true;
+        world->stopping = world->schema_asked = world->schema_ready = false;
         if (sim_random(sim, 3) == 0)
             sim_power_cut_after(sim, 1 + (uint32_t)sim_random(sim, 80));
         err = sim_restart(sim, 1 + (uint32_t)sim_random(sim, SHARDS_MAX));
@@ -923,7 +1097,11 @@ seed_run(uint64_t seed, enum commit_defect defect, uint64_t *committed, uint64_t
         world_restart(&world);
         if (!world.violation)
             world_verify(&world, from);
+        if (!world.violation)
+            verify_unique(&world);
+        world.held = false;
     }
+    refused_total += world.refused_count;
     *committed += world.committed_count;
     *conflicts += world.conflict_count;
     sim_delete(world.sim);
@@ -944,8 +1122,10 @@ every_life_agrees_with_the_reference(void **state)
     }
     seed_now = 0;
     print_message(
-        "%llu commits, %llu conflicts\n", (unsigned long long)committed,
-        (unsigned long long)conflicts);
+        "%llu commits, %llu conflicts, %llu refused by the constraint\n",
+        (unsigned long long)committed, (unsigned long long)conflicts,
+        (unsigned long long)refused_total);
+    assert_true(seed_count < 10 || refused_total > 0);
     assert_true(committed > 0);
 }
 
