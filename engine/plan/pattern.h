@@ -15,6 +15,13 @@ struct pattern_node {
     uint32_t rel_count;
 };
 
+/* A path of the MATCH. */
+struct pattern_path {
+    const struct ast *ast;
+    uint32_t group; /* which of several MATCH clauses planned as one it is from */
+    bool is_used;   /* somebody reads its variable */
+};
+
 struct pattern_rel {
     struct text name;
     const struct ast *ast;
@@ -22,6 +29,7 @@ struct pattern_rel {
     uint32_t *types;
     uint32_t type_count;
     uint32_t min, max; /* hops; 1 and 1 with ast->rel.range NULL is a single relationship */
+    uint32_t group;    /* relationships of different groups may be the same */
     bool is_list;
     bool bound_before;
     bool done;
@@ -40,12 +48,15 @@ struct conjunct {
     const struct ast *value; /* ... with this */
     uint8_t compare;         /* enum compare */
     bool is_in, is_id;
+    /* The elements it names: nodes from 0, relationships from node_count. */
+    const uint32_t *elements;
+    uint32_t element_count;
 };
 
 struct matcher {
     struct builder *builder;
-    struct ast *const *paths;
-    uint32_t path_count;
+    struct pattern_path *paths;
+    uint32_t path_count, path_room;
     struct pattern_node *nodes;
     uint32_t node_count, node_room;
     struct pattern_rel *rels;
@@ -54,8 +65,18 @@ struct matcher {
     uint32_t conjunct_count, conjunct_room;
 };
 
-/* Builds the graph from matcher->paths and where; checks names and types. */
-bool graph_build(struct matcher *matcher, const struct ast *where);
+/* A pattern is planned by comparing everything with everything, on one shard, at one go. */
+enum { ELEMENT_COUNT_MAX = 500 };
+
+/* Adds the paths and condition of one MATCH. */
+bool graph_add(
+    struct matcher *matcher,
+    struct ast *const *paths,
+    uint32_t path_count,
+    const struct ast *where,
+    uint32_t group);
+/* Finds out, when all was added, what is needed and how much there is of it. */
+bool graph_finish(struct matcher *matcher);
 static inline bool
 path_is_shortest(const struct ast *path)
 {

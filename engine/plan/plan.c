@@ -265,8 +265,8 @@ builder_uses(const struct builder *builder, struct text name, bool after_this)
 {
     if (builder->extra && ast_uses(builder->extra, name))
         return true;
-    for (uint32_t i = builder->clause_index + (after_this ? 1 : 0); i < builder->clause_count;
-         i++) {
+    uint32_t from = after_this ? builder->clause_index + 1 : builder->clause_first;
+    for (uint32_t i = from; i < builder->clause_count; i++) {
         if (ast_uses(builder->clauses[i], name))
             return true;
     }
@@ -751,8 +751,8 @@ clauses_plan(struct builder *builder, struct ast *const *clauses, uint32_t count
 {
     builder->clauses = clauses;
     builder->clause_count = count;
-    for (uint32_t i = 0; i < count; i++) {
-        builder->clause_index = i;
+    for (uint32_t i = 0; i < count; i = builder->clause_index + 1) {
+        builder->clause_first = builder->clause_index = i;
         builder->substitution_count = 0;
         for (uint32_t k = 0; k < builder->row.count; k++)
             builder->row.columns[k].shown = false;
@@ -794,9 +794,9 @@ branch_plan(struct builder *builder, const struct ast *branch, bool is_root)
     builder->clauses = branch->items;
     builder->clause_count = branch->item_count;
     imports_apply(builder, branch);
-    for (uint32_t i = 0; i < branch->item_count; i++) {
+    for (uint32_t i = 0; i < branch->item_count; i = builder->clause_index + 1) {
         const struct ast *clause = branch->items[i];
-        builder->clause_index = i;
+        builder->clause_first = builder->clause_index = i;
         builder->substitution_count = 0;
         for (uint32_t k = 0; k < builder->row.count; k++)
             builder->row.columns[k].shown = false;
@@ -816,7 +816,7 @@ branch_plan(struct builder *builder, const struct ast *branch, bool is_root)
         if (!clause_plan(builder, clause, is_root && branch->item_count == 1))
             return false;
     }
-    builder->clause_index = branch->item_count;
+    builder->clause_first = builder->clause_index = branch->item_count;
     return !planner->err;
 }
 

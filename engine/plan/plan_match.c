@@ -39,21 +39,22 @@ static bool conjuncts_apply(struct matcher *matcher, bool late);
 static bool demand_fetch(struct matcher *matcher, struct pattern_node *node);
 static bool shortest_emit(struct matcher *matcher, const struct ast *path);
 
-bool
-pattern_plan(
-    struct builder *builder, struct ast *const *paths, uint32_t path_count, const struct ast *where)
+/* Steps, paths and late conditions of a graph that is complete. */
+static bool
+graph_emit(struct matcher *matcher)
 {
-    struct matcher matcher = {.builder = builder, .paths = paths, .path_count = path_count};
-    if (!graph_build(&matcher, where) || !steps_emit(&matcher))
+    struct builder *builder = matcher->builder;
+    if (!graph_finish(matcher) || !steps_emit(matcher))
         return false;
-    for (uint32_t i = 0; i < path_count; i++) {
-        if (path_is_shortest(paths[i]) && !shortest_emit(&matcher, paths[i]))
+    for (uint32_t i = 0; i < matcher->path_count; i++) {
+        if (path_is_shortest(matcher->paths[i].ast) &&
+            !shortest_emit(matcher, matcher->paths[i].ast))
             return false;
     }
-    if (!paths_emit(&matcher) || !conjuncts_apply(&matcher, true))
+    if (!paths_emit(matcher) || !conjuncts_apply(matcher, true))
         return false;
-    for (uint32_t i = 0; i < matcher.node_count; i++) {
-        if (!demand_fetch(&matcher, &matcher.nodes[i]))
+    for (uint32_t i = 0; i < matcher->node_count; i++) {
+        if (!demand_fetch(matcher, &matcher->nodes[i]))
             return false;
     }
     for (uint32_t i = 0; i < builder->row.count; i++)
@@ -64,24 +65,116 @@ pattern_plan(
 }
 
 bool
+pattern_plan(
+    struct builder *builder, struct ast *const *paths, uint32_t path_count, const struct ast *where)
+{
+    struct matcher matcher = {.builder = builder};
+    return graph_add(&matcher, paths, path_count, where, 0) && graph_emit(&matcher);
+}
+
+/* --- several MATCH clauses as one --- */
+
+static bool
+match_has_shortest(const struct ast *match)
+{
+    for (uint32_t i = 0; i < match->item_count; i++) {
+        if (path_is_shortest(match->items[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Whether the clause names the variable as a node of its patterns. */
+static bool
+match_has_node(const struct ast *match, struct text name)
+{
+    for (uint32_t i = 0; i < match->item_count; i++) {
+        for (uint32_t k = 0; k < match->items[i]->item_count; k += 2) {
+            const struct ast *variable = match->items[i]->items[k]->node.variable;
+            if (variable && text_equal(variable->text, name))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* A variable of a MATCH may be joined with the clauses before it if it is a node for all of them, or new:
+ * a condition must not see what only a later clause declares, and a relationship that was matched before
+ * is a bound one. */
+static bool
+variable_joins(
+    const struct builder *builder,
+    uint32_t first,
+    uint32_t index,
+    const struct ast *variable,
+    bool is_node)
+{
+    if (!variable)
+        return true;
+    bool is_known = row_find(&builder->row, variable->text) != SLOT_NONE;
+    for (uint32_t i = first; i < index && !is_known; i++) {
+        bool has_node = match_has_node(builder->clauses[i], variable->text);
+        if (!has_node && ast_uses(builder->clauses[i], variable->text))
+            return false;
+        is_known = has_node;
+    }
+    return is_node || !is_known;
+}
+
+static bool
+match_joins(const struct builder *builder, uint32_t first, uint32_t index)
+{
+    const struct ast *match = builder->clauses[index];
+    if (match->kind != AST_MATCH || (match->flags & AST_FLAG_OPTIONAL) || match_has_shortest(match))
+        return false;
+    for (uint32_t i = 0; i < match->item_count; i++) {
+        const struct ast *path = match->items[i];
+        if (!variable_joins(builder, first, index, path->path.variable, false))
+            return false;
+        for (uint32_t k = 0; k < path->item_count; k++) {
+            if (!variable_joins(builder, first, index, path->items[k]->node.variable, k % 2 == 0))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool
+matches_plan(struct builder *builder)
+{
+    struct matcher matcher = {.builder = builder};
+    uint32_t first = builder->clause_first, last = first;
+    while (!match_has_shortest(builder->clauses[first]) && last + 1 < builder->clause_count &&
+           match_joins(builder, first, last + 1))
+        last++;
+    builder->clause_index = last;
+    for (uint32_t i = first; i <= last; i++) {
+        const struct ast *match = builder->clauses[i];
+        if (!graph_add(&matcher, match->items, match->item_count, match->match.where, i))
+            return false;
+    }
+    return graph_emit(&matcher);
+}
+
+bool
 match_plan(struct builder *builder, const struct ast *match)
 {
     builder->planner->reads = true;
     if (!(match->flags & AST_FLAG_OPTIONAL))
-        return pattern_plan(builder, match->items, match->item_count, match->match.where);
+        return matches_plan(builder);
     if (!builder_close(builder))
         return false;
     struct builder right;
     builder_create(&right, builder->planner, builder);
     right.clauses = builder->clauses;
     right.clause_count = builder->clause_count;
-    right.clause_index = builder->clause_index;
+    right.clause_first = right.clause_index = builder->clause_index;
     right.extra = builder->extra;
     if (builder->planner->err ||
         !pattern_plan(&right, match->items, match->item_count, match->match.where))
         return false;
     right.substitution_count = 0;
-    right.clause_index++;
+    right.clause_first = ++right.clause_index;
     return builder_finish(&right, SLOT_NONE) &&
            builder_apply(builder, &right, APPLY_OPTIONAL) != NULL;
 }
@@ -161,17 +254,23 @@ rel_choose(
 }
 
 static bool
-names_unbound(const struct matcher *matcher, const struct ast *ast)
+element_is_bound(const struct matcher *matcher, uint32_t element)
 {
-    for (uint32_t i = 0; i < matcher->node_count; i++) {
-        if (!matcher->nodes[i].bound && ast_uses(ast, matcher->nodes[i].name))
-            return true;
+    if (element < matcher->node_count)
+        return matcher->nodes[element].bound;
+    return matcher->rels[element - matcher->node_count].done;
+}
+
+/* Whether all the conjunct names is bound, apart from its own node when `except_own`. */
+static bool
+conjunct_is_ready(const struct matcher *matcher, const struct conjunct *conjunct, bool except_own)
+{
+    for (uint32_t i = 0; i < conjunct->element_count; i++) {
+        bool is_own = except_own && conjunct->elements[i] == conjunct->node;
+        if (!is_own && !element_is_bound(matcher, conjunct->elements[i]))
+            return false;
     }
-    for (uint32_t i = 0; i < matcher->rel_count; i++) {
-        if (!matcher->rels[i].done && ast_uses(ast, matcher->rels[i].name))
-            return true;
-    }
-    return false;
+    return true;
 }
 
 /* Not entirely unlike a parameter: no variables, no randomness. */
@@ -213,13 +312,13 @@ node_access(struct matcher *matcher, uint32_t index)
             }
             access.label = is_best ? conjunct : access.label;
         }
-        if (conjunct->is_id && !names_unbound(matcher, conjunct->value))
+        if (conjunct->is_id && conjunct_is_ready(matcher, conjunct, true))
             return (struct access){.kind = STEP_ID_SEEK, .conjunct = conjunct, .rows = 1};
     }
     for (uint32_t i = 0; i < matcher->conjunct_count; i++) {
         struct conjunct *conjunct = &matcher->conjuncts[i];
         if (conjunct->node != index || conjunct->done || !conjunct->key.data ||
-            conjunct->compare != COMPARE_EQ || names_unbound(matcher, conjunct->value))
+            conjunct->compare != COMPARE_EQ || !conjunct_is_ready(matcher, conjunct, true))
             continue;
         uint32_t key = catalog_lookup(planner->catalog, TOKEN_KEY, conjunct->key);
         for (uint32_t k = 0; key != TOKEN_NONE && k < matcher->conjunct_count; k++) {
@@ -803,6 +902,31 @@ exists_step_emit(struct matcher *matcher, const struct conjunct *conjunct, bool 
     return true;
 }
 
+/* a = b, a <> b between nodes of the pattern. */
+static bool
+conjunct_is_node_comparison(const struct matcher *matcher, const struct conjunct *conjunct)
+{
+    const struct ast *ast = conjunct->ast;
+    if ((ast->kind != AST_EQUAL && ast->kind != AST_NOT_EQUAL) ||
+        ast->equal.left->kind != AST_VARIABLE || ast->equal.right->kind != AST_VARIABLE)
+        return false;
+    return node_find(matcher, ast->equal.left->text) != SLOT_NONE &&
+           node_find(matcher, ast->equal.right->text) != SLOT_NONE;
+}
+
+static bool
+node_comparison_emit(struct matcher *matcher, const struct conjunct *conjunct)
+{
+    const struct ast *ast = conjunct->ast;
+    struct step *step = builder_step(matcher->builder, STEP_NODE_EQUAL);
+    if (!step)
+        return false;
+    step->from_slot = row_find(&matcher->builder->row, ast->equal.left->text);
+    step->to_slot = row_find(&matcher->builder->row, ast->equal.right->text);
+    step->negate = ast->kind == AST_NOT_EQUAL;
+    return true;
+}
+
 static bool
 conjunct_emit(struct matcher *matcher, struct conjunct *conjunct)
 {
@@ -824,6 +948,8 @@ conjunct_emit(struct matcher *matcher, struct conjunct *conjunct)
         step->label = label;
         return true;
     }
+    if (conjunct_is_node_comparison(matcher, conjunct))
+        return node_comparison_emit(matcher, conjunct);
     bool is_property = conjunct->value && !conjunct->is_in && !conjunct->is_id &&
                        ast_is_row_free(conjunct->value);
     if (is_property && expression_check(builder, NULL, conjunct->ast, CHECK_PREDICATE, false)) {
@@ -855,13 +981,14 @@ conjuncts_apply(struct matcher *matcher, bool late)
         for (uint32_t i = 0; i < matcher->conjunct_count; i++) {
             struct conjunct *conjunct = &matcher->conjuncts[i];
             if (conjunct->done || (conjunct->late && !late) ||
-                names_unbound(matcher, conjunct->ast))
+                !conjunct_is_ready(matcher, conjunct, false))
                 continue;
             if (conjunct->node != SLOT_NONE && !matcher->nodes[conjunct->node].bound)
                 continue;
             const struct open_traversal *open = matcher->builder->open;
             bool is_here = open && conjunct->node != SLOT_NONE &&
                            open->at == node_column(matcher, conjunct->node);
+            is_here = is_here || (open && conjunct_is_node_comparison(matcher, conjunct));
             if ((round == 0 && !is_here) || (round == 1 && !conjunct->label && !conjunct->value))
                 continue;
             conjunct->done = true;
@@ -964,11 +1091,11 @@ static bool
 paths_emit(struct matcher *matcher)
 {
     for (uint32_t i = 0; i < matcher->path_count; i++) {
-        const struct ast *path = matcher->paths[i];
+        const struct ast *path = matcher->paths[i].ast;
         if (!path->path.variable ||
             row_find(&matcher->builder->row, path->path.variable->text) != SLOT_NONE)
             continue;
-        if (!builder_uses(matcher->builder, path->path.variable->text, false))
+        if (!matcher->paths[i].is_used)
             continue;
         if (!path_compute(matcher, path))
             return false;

@@ -318,7 +318,7 @@ rel_add(struct matcher *matcher, const struct ast *ast, uint32_t left, uint32_t 
 }
 
 static bool
-path_add(struct matcher *matcher, const struct ast *path)
+path_add(struct matcher *matcher, const struct ast *path, uint32_t group)
 {
     struct planner *planner = matcher->builder->planner;
     uint32_t left, right, rel = 0;
@@ -331,10 +331,12 @@ path_add(struct matcher *matcher, const struct ast *path)
         return planner_fail(
             planner, path->path.variable, ERR(SYNTAX), "Variable `%.*s` already declared",
             TEXT_ARGS(path->path.variable->text));
-    if (!node_add(matcher, path->items[0], &left))
+    struct pattern_path *added = array_push(
+        planner, (void **)&matcher->paths, &matcher->path_count, &matcher->path_room,
+        sizeof(*added));
+    if (!added || !node_add(matcher, path->items[0], &left))
         return false;
-    bool is_used = path->path.variable &&
-                   builder_uses(matcher->builder, path->path.variable->text, false);
+    *added = (struct pattern_path){.ast = path, .group = group};
     for (uint32_t i = 1; i < path->item_count; i += 2) {
         if (path_is_shortest(path)) {
             if (!node_add(matcher, path->items[i + 1], &right))
@@ -346,14 +348,15 @@ path_add(struct matcher *matcher, const struct ast *path)
             !node_add(matcher, path->items[i + 1], &right))
             return false;
         matcher->rels[rel].right = right;
+        matcher->rels[rel].group = group;
         matcher->nodes[left].rel_count++;
         matcher->nodes[right].rel_count++;
-        if (is_used) {
-            matcher->rels[rel].needs_value = true;
-            matcher->nodes[left].needed = matcher->nodes[right].needed = true;
-        }
         left = right;
     }
+    if (matcher->node_count + matcher->rel_count > ELEMENT_COUNT_MAX)
+        return planner_fail(
+            planner, path, ERR(LIMIT), "A pattern can have at most %d nodes and relationships",
+            ELEMENT_COUNT_MAX);
     return true;
 }
 
@@ -510,6 +513,8 @@ nodes_estimate(struct matcher *matcher)
 bool
 rels_overlap(const struct pattern_rel *a, const struct pattern_rel *b)
 {
+    if (a->group != b->group)
+        return false;
     if (a->type_count == 0 || b->type_count == 0)
         return true;
     for (uint32_t i = 0; i < a->type_count; i++) {
@@ -521,28 +526,67 @@ rels_overlap(const struct pattern_rel *a, const struct pattern_rel *b)
     return false;
 }
 
-/* What conjuncts read must be there: marks nodes and relationships they name as needed. */
-static void
-needs_mark(struct matcher *matcher)
+static bool
+element_named(const struct matcher *matcher, const struct ast *ast, uint32_t element)
 {
-    for (uint32_t i = 0; i < matcher->conjunct_count; i++) {
-        struct conjunct *conjunct = &matcher->conjuncts[i];
-        for (uint32_t k = 0; k < matcher->node_count; k++)
-            matcher->nodes[k].needed = matcher->nodes[k].needed ||
-                                       ast_uses(conjunct->ast, matcher->nodes[k].name);
-        for (uint32_t k = 0; k < matcher->rel_count; k++)
-            matcher->rels[k].needs_value = matcher->rels[k].needs_value ||
-                                           ast_uses(conjunct->ast, matcher->rels[k].name);
-        for (uint32_t k = 0; k < matcher->path_count; k++) {
-            const struct ast *variable = matcher->paths[k]->path.variable;
-            conjunct->late = conjunct->late ||
-                             (variable && ast_uses(conjunct->ast, variable->text));
-        }
+    struct text name = element < matcher->node_count
+                           ? matcher->nodes[element].name
+                           : matcher->rels[element - matcher->node_count].name;
+    return ast_uses(ast, name);
+}
+
+/* The elements a conjunct names must be there when it is applied. */
+static bool
+conjunct_elements_find(struct matcher *matcher, struct conjunct *conjunct)
+{
+    uint32_t count = matcher->node_count + matcher->rel_count;
+    uint32_t *elements = planner_allocate(matcher->builder->planner, count * sizeof(*elements));
+    if (!elements)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!element_named(matcher, conjunct->ast, i))
+            continue;
+        elements[conjunct->element_count++] = i;
+        if (i < matcher->node_count)
+            matcher->nodes[i].needed = true;
+        else
+            matcher->rels[i - matcher->node_count].needs_value = true;
     }
-    for (uint32_t i = 0; i < matcher->rel_count; i++) {
-        for (uint32_t k = 0; k < i; k++) {
-            if (rels_overlap(&matcher->rels[i], &matcher->rels[k]))
-                matcher->rels[i].overlaps = matcher->rels[k].overlaps = true;
+    conjunct->elements = elements;
+    return true;
+}
+
+/* The variable of a path is used: so is everything on it. */
+static void
+path_use(struct matcher *matcher, struct pattern_path *path)
+{
+    path->is_used = true;
+    for (uint32_t i = 0; i < path->ast->item_count; i++) {
+        struct text name = element_name(matcher, path->ast->items[i]);
+        uint32_t node = i % 2 == 0 ? node_find(matcher, name) : SLOT_NONE;
+        uint32_t rel = i % 2 == 1 ? rel_find(matcher, name) : SLOT_NONE;
+        if (node != SLOT_NONE)
+            matcher->nodes[node].needed = true;
+        if (rel != SLOT_NONE)
+            matcher->rels[rel].needs_value = true;
+    }
+}
+
+static void
+paths_finish(struct matcher *matcher)
+{
+    for (uint32_t i = 0; i < matcher->path_count; i++) {
+        struct pattern_path *path = &matcher->paths[i];
+        const struct ast *variable = path->ast->path.variable;
+        if (!variable)
+            continue;
+        if (builder_uses(matcher->builder, variable->text, true))
+            path_use(matcher, path);
+        for (uint32_t k = 0; k < matcher->conjunct_count; k++) {
+            if (!ast_uses(matcher->conjuncts[k].ast, variable->text))
+                continue;
+            matcher->conjuncts[k].late = true;
+            path_use(matcher, path);
         }
     }
 }
@@ -578,31 +622,48 @@ conjunct_is_exists_step(
     return path->items[0]->node.variable || path->items[2]->node.variable;
 }
 
-/* The variables of the pattern become visible to the checks of WHERE only when they are bound; so that
- * messages are right, a variable nobody declares is refused here. */
-bool
-graph_build(struct matcher *matcher, const struct ast *where)
+/* The variable of a path must be new; row_find has looked at what was there before the MATCH. */
+static bool
+path_variable_check(const struct matcher *matcher, uint32_t index)
 {
-    for (uint32_t i = 0; i < matcher->path_count; i++) {
-        if (!path_add(matcher, matcher->paths[i]))
+    const struct ast *variable = matcher->paths[index].ast->path.variable;
+    if (!variable)
+        return true;
+    bool is_known = node_find(matcher, variable->text) != SLOT_NONE ||
+                    rel_find(matcher, variable->text) != SLOT_NONE;
+    for (uint32_t k = 0; k < index && !is_known; k++) {
+        const struct ast *other = matcher->paths[k].ast->path.variable;
+        is_known = other && text_equal(other->text, variable->text);
+    }
+    if (is_known)
+        return planner_fail(
+            matcher->builder->planner, variable, ERR(SYNTAX), "Variable `%.*s` already declared",
+            TEXT_ARGS(variable->text));
+    return true;
+}
+
+bool
+graph_add(
+    struct matcher *matcher,
+    struct ast *const *paths,
+    uint32_t path_count,
+    const struct ast *where,
+    uint32_t group)
+{
+    for (uint32_t i = 0; i < path_count; i++) {
+        if (!path_add(matcher, paths[i], group))
             return false;
     }
+    return !where || where_add(matcher, where);
+}
+
+bool
+graph_finish(struct matcher *matcher)
+{
     for (uint32_t i = 0; i < matcher->path_count; i++) {
-        const struct ast *variable = matcher->paths[i]->path.variable;
-        if (!variable)
-            continue;
-        bool is_element = node_find(matcher, variable->text) != SLOT_NONE ||
-                          rel_find(matcher, variable->text) != SLOT_NONE;
-        for (uint32_t k = 0; k < i && !is_element; k++)
-            is_element = matcher->paths[k]->path.variable &&
-                         text_equal(matcher->paths[k]->path.variable->text, variable->text);
-        if (is_element)
-            return planner_fail(
-                matcher->builder->planner, variable, ERR(SYNTAX),
-                "Variable `%.*s` already declared", TEXT_ARGS(variable->text));
+        if (!path_variable_check(matcher, i))
+            return false;
     }
-    if (where && !where_add(matcher, where))
-        return false;
     for (uint32_t i = 0; i < matcher->conjunct_count; i++) {
         struct conjunct *conjunct = &matcher->conjuncts[i];
         bool negate;
@@ -616,8 +677,16 @@ graph_build(struct matcher *matcher, const struct ast *where)
             conjunct_classify(matcher, conjunct);
             conjunct_classify_label(matcher, conjunct);
         }
+        if (!conjunct_elements_find(matcher, conjunct))
+            return false;
     }
-    needs_mark(matcher);
+    paths_finish(matcher);
+    for (uint32_t i = 0; i < matcher->rel_count; i++) {
+        for (uint32_t k = 0; k < i; k++) {
+            if (rels_overlap(&matcher->rels[i], &matcher->rels[k]))
+                matcher->rels[i].overlaps = matcher->rels[k].overlaps = true;
+        }
+    }
     nodes_estimate(matcher);
     return !matcher->builder->planner->err;
 }

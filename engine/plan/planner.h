@@ -114,9 +114,10 @@ struct builder {
     struct open_traversal *open; /* NULL: the row is on the home shard */
     bool batched;    /* everything so far may stand under a batched APPLY (plan.h, rule 8) */
     bool needs_home; /* while preparing: something may be null that a step would drop */
-    /* The clauses of this branch and the one being planned: what is used from here on. */
+    /* The clauses of this branch and those being planned: what is used from here on. */
     struct ast *const *clauses;
-    uint32_t clause_count, clause_index;
+    uint32_t clause_count;
+    uint32_t clause_first, clause_index; /* several MATCH clauses may be planned as one */
     const struct ast *imports; /* inside CALL { }: the clause, which says what is visible */
     const struct ast *extra;   /* used besides: the result of a pattern comprehension */
     double rows;               /* estimate */
