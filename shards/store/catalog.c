@@ -3,7 +3,9 @@
  * Invariants
  *  1. Tokens of a kind are 0, 1, 2 ... without a gap; a name has one token per kind, for ever.
  *  2. Index ids are 0, 1, 2 ...; a dropped index keeps its id and its place.
- *  3. catalog_apply is the only way in: for a change of one's own, of another shard and of the log. */
+ *  3. A token is first known (catalog_name), and only when it is known everywhere published, that is found
+ *     by catalog_lookup: so a shard that meets a token in a message or in data always has its name.
+ *  4. catalog_apply is the only way in: for a change of one's own, of another shard and of the log. */
 #include "shards/store/catalog.h"
 
 #include <string.h>
@@ -53,8 +55,9 @@ token_hash(enum token_kind kind, struct text name)
     return hash_bytes(name.data, name.size, kind);
 }
 
-uint32_t
-catalog_lookup(const struct catalog *catalog, enum token_kind kind, struct text name)
+/* Whether it may be used here yet or not. */
+static uint32_t
+token_find(const struct catalog *catalog, enum token_kind kind, struct text name)
 {
     uint64_t hash = token_hash(kind, name);
     for (struct table_link *link = table_chain(&catalog->tokens, hash); link; link = link->next) {
@@ -63,6 +66,23 @@ catalog_lookup(const struct catalog *catalog, enum token_kind kind, struct text 
             return token->token;
     }
     return TOKEN_NONE;
+}
+
+uint32_t
+catalog_lookup(const struct catalog *catalog, enum token_kind kind, struct text name)
+{
+    uint32_t token = token_find(catalog, kind, name);
+    return token < catalog->published_count[kind] ? token : TOKEN_NONE;
+}
+
+void
+catalog_publish(struct catalog *catalog, const uint32_t *counts)
+{
+    for (int kind = 0; kind < TOKEN_KIND_COUNT; kind++) {
+        assert(counts[kind] <= catalog->token_count[kind]);
+        if (counts[kind] > catalog->published_count[kind])
+            catalog->published_count[kind] = counts[kind];
+    }
 }
 
 struct text
@@ -75,7 +95,7 @@ catalog_name(const struct catalog *catalog, enum token_kind kind, uint32_t token
 uint32_t
 catalog_token_count(const struct catalog *catalog, enum token_kind kind)
 {
-    return catalog->token_count[kind];
+    return catalog->published_count[kind];
 }
 
 uint64_t
@@ -259,7 +279,7 @@ pointers_grow(struct pool *pool, void ***items, uint32_t count, uint32_t *capaci
 static err_t
 token_apply(struct catalog *catalog, const struct catalog_change *change)
 {
-    uint32_t known = catalog_lookup(catalog, change->kind, change->name);
+    uint32_t known = token_find(catalog, change->kind, change->name);
     if (known != TOKEN_NONE)
         return known == change->token ? 0 : ERR(STORAGE_DAMAGE);
     uint32_t *count = &catalog->token_count[change->kind];
@@ -326,5 +346,7 @@ catalog_apply(struct catalog *catalog, const uint8_t *bytes, size_t size)
 err_t
 catalog_replay(struct catalog *catalog, const uint8_t *bytes, size_t size)
 {
-    return catalog_apply(catalog, bytes, size);
+    err_t err = catalog_apply(catalog, bytes, size);
+    catalog_publish(catalog, catalog->token_count);
+    return err;
 }

@@ -7,6 +7,8 @@
  *                                 logged, durable
  *                                 CATALOG_APPLY ------------------------->  applied
  *                                 all applied  <--------- CATALOG_APPLIED
+ *                                 CATALOG_APPLY, publish -------------->    tokens may be looked up
+ *                                 all published  <------- CATALOG_APPLIED
  *       CATALOG_REPLY  <--------
  *     looks the tokens up, done
  *
@@ -25,8 +27,8 @@
  * then tells everybody that the catalog is ready (a CATALOG_APPLY without bytes).
  *
  * Invariants
- *  1. A shard applies a change only when it is durable at the owner; a reply is sent only when every shard
- *     has applied it.
+ *  1. A shard applies a change only when it is durable at the owner; a token is used anywhere only when
+ *     every shard has applied it; a reply is sent only when it may be used everywhere.
  *  2. The owner numbers changes; a shard that could not apply one (no memory) says so and gets it again.
  *  3. Everything that finds no memory, log space or answer is tried again by the owner's tick: nothing is
  *     waited for that nobody will send. */
@@ -42,7 +44,7 @@
 
 enum { RETRY_NS = 1000000, HORIZON_NS = 5000000, CHANGE_SIZE_MAX = 256 << 10, PURGE_BUDGET = 256 };
 
-enum change_state { CHANGE_IDLE, CHANGE_TO_LOG, CHANGE_DURABLE, CHANGE_SPREAD };
+enum change_state { CHANGE_IDLE, CHANGE_TO_LOG, CHANGE_DURABLE, CHANGE_SPREAD, CHANGE_PUBLISH };
 
 struct change {
     enum change_state state;
@@ -95,8 +97,9 @@ struct applied {
     err_t err;
 };
 
-/* The scope of a CATALOG_APPLY is the number of its change; this one says that the catalog is ready. */
-enum { SCOPE_READY = 0 };
+/* The scope of a CATALOG_APPLY: the number of its change, twice, and one when it is published; or this, which
+ * says that the catalog is ready. */
+enum { SCOPE_READY = 0, SCOPE_PUBLISH = 1 };
 
 struct catalog_flow {
     struct shard *shard;
@@ -352,7 +355,11 @@ shard_applied(struct shard *shard, const struct message *message)
     }
     assert(!flow->answer_owed);
     flow->answer.number = message->scope;
-    flow->answer.err = change_apply(shard, message_payload(message), message->size);
+    flow->answer.err = 0;
+    if (message->scope & SCOPE_PUBLISH)
+        catalog_publish(shard->catalog, message_payload(message));
+    else
+        flow->answer.err = change_apply(shard, message_payload(message), message->size);
     flow->answer_owed = true;
     answer_send(flow);
 }
@@ -504,30 +511,57 @@ change_log(struct catalog_flow *flow)
     wal_record_close(wal, &change->waiter);
 }
 
+static uint64_t
+change_scope(const struct change *change)
+{
+    return change->number * 2 + (change->state == CHANGE_PUBLISH ? SCOPE_PUBLISH : 0);
+}
+
+static void
+change_apply_here(struct catalog_flow *flow)
+{
+    struct change *change = &flow->change;
+    struct catalog *catalog = flow->shard->catalog;
+    err_t err = 0;
+    if (change->state == CHANGE_PUBLISH)
+        catalog_publish(catalog, catalog->token_count);
+    else
+        err = change_apply(flow->shard, change->bytes, change->size);
+    if (err && err_code(err) != ERR_MEMORY_POOL)
+        flow->shard->seam->ops->fatal(
+            flow->shard->seam, "a catalog change does not follow the one before");
+    if (!err)
+        change->applied |= UINT64_C(1) << flow->shard->index;
+    else
+        tick_later(flow, RETRY_NS);
+}
+
+/* SPREAD and PUBLISH: everybody is told, and everybody answers. */
 static void
 change_spread(struct catalog_flow *flow)
 {
     struct change *change = &flow->change;
-    uint64_t self = UINT64_C(1) << flow->shard->index;
-    if (!(change->applied & self)) {
-        err_t err = change_apply(flow->shard, change->bytes, change->size);
-        if (err && err_code(err) != ERR_MEMORY_POOL)
-            flow->shard->seam->ops->fatal(
-                flow->shard->seam, "a catalog change does not follow the one before");
-        if (!err)
-            change->applied |= self;
-    }
+    const struct catalog *catalog = flow->shard->catalog;
+    bool publish = change->state == CHANGE_PUBLISH;
+    const void *payload = publish ? (const void *)catalog->token_count : change->bytes;
+    uint32_t size = publish ? sizeof(catalog->token_count) : change->size;
+    if (!(change->applied >> flow->shard->index & 1))
+        change_apply_here(flow);
     for (uint32_t to = 0; to < flow->shard->count; to++) {
         uint64_t bit = UINT64_C(1) << to;
         if (to == flow->shard->index || ((change->sent | change->applied) & bit))
             continue;
-        if (!mail_send(
-                flow->shard, to, MESSAGE_CATALOG_APPLY, change->number, change->bytes,
-                change->size))
+        if (mail_send(flow->shard, to, MESSAGE_CATALOG_APPLY, change_scope(change), payload, size))
+            tick_later(flow, RETRY_NS);
+        else
             change->sent |= bit;
     }
-    if (change->applied != all_shards(flow->shard)) {
-        tick_later(flow, RETRY_NS);
+    if (change->applied != all_shards(flow->shard))
+        return;
+    change->sent = change->applied = 0;
+    tick_now(flow);
+    if (change->state == CHANGE_SPREAD && !change->of_job) {
+        change->state = CHANGE_PUBLISH;
         return;
     }
     change->state = CHANGE_IDLE;
@@ -540,19 +574,20 @@ static void
 owner_applied(struct shard *shard, const struct message *message)
 {
     struct catalog_flow *flow = flow_of(shard);
+    struct change *change = &flow->change;
     struct applied answer;
     assert(message->size == sizeof(answer));
     memcpy(&answer, message_payload(message), sizeof(answer));
-    if (flow->change.state != CHANGE_SPREAD || answer.number != flow->change.number)
-        return;
+    assert(change->state == CHANGE_SPREAD || change->state == CHANGE_PUBLISH);
+    assert(answer.number == change_scope(change));
     uint64_t bit = UINT64_C(1) << message->from;
     if (answer.err) {
-        flow->change.sent &= ~bit; /* once more, when the timer says so */
+        change->sent &= ~bit; /* once more, when the timer says so */
         tick_later(flow, RETRY_NS);
         return;
     }
-    flow->change.applied |= bit;
-    if (flow->change.applied == all_shards(shard))
+    change->applied |= bit;
+    if (change->applied == all_shards(shard))
         tick_now(flow);
 }
 
@@ -951,11 +986,8 @@ tick_run(struct task *task)
         tokens_run(flow);
         if (flow->change.state == CHANGE_TO_LOG)
             change_log(flow);
-        if (flow->change.state == CHANGE_SPREAD) {
+        if (flow->change.state == CHANGE_SPREAD || flow->change.state == CHANGE_PUBLISH)
             change_spread(flow);
-            if (flow->change.state == CHANGE_IDLE)
-                tick_now(flow); /* whoever waited for it, and whoever comes next */
-        }
         ready_spread(flow);
         replies_send(flow);
     }

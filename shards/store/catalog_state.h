@@ -29,7 +29,8 @@ struct catalog {
     struct table tokens; /* by kind and name */
     struct catalog_token **by_token[TOKEN_KIND_COUNT];
     uint32_t token_count[TOKEN_KIND_COUNT], token_capacity[TOKEN_KIND_COUNT];
-    struct index_info **indexes; /* by id; never shrinks */
+    uint32_t published_count[TOKEN_KIND_COUNT]; /* tokens below may be looked up */
+    struct index_info **indexes;                /* by id; never shrinks */
     uint32_t index_count, index_capacity;
     uint64_t schema_version;
     struct catalog_flow *flow; /* requests under way: catalog_flow.c */
@@ -53,7 +54,9 @@ struct catalog_change {
 };
 err_t change_decode(const uint8_t *bytes, size_t size, struct catalog_change *out, size_t *used);
 
-/* Applies all changes in the bytes. */
+/* Applies all changes in the bytes. Tokens are known then, and found once they are published. */
 err_t catalog_apply(struct catalog *catalog, const uint8_t *bytes, size_t size);
+/* Tokens below these counts, one per kind, are known on every shard. */
+void catalog_publish(struct catalog *catalog, const uint32_t *counts);
 
 #endif

@@ -27,7 +27,8 @@ struct asker {
 struct world {
     struct sim *sim;
     struct asker askers[4][REQUESTS];
-    uint32_t open;
+    uint32_t open, failed;
+    bool memory_fails;
     uint64_t timestamp, txid;
 };
 
@@ -74,16 +75,22 @@ asker_done(struct catalog_request *request)
 {
     struct world *world = request->context;
     struct asker *asker = (struct asker *)(void *)request;
+    world->open--;
+    asker->done = true;
+    if (world->memory_fails && err_code(request->err) == ERR_MEMORY_POOL) {
+        world->failed++;
+        return;
+    }
     assert_int_equal(request->err, 0);
     for (uint32_t i = 0; i < NAMES; i++) {
-        /* Known here, and known everywhere by now. */
+        assert_int_equal(
+            catalog_lookup(asker->shard->catalog, TOKEN_LABEL, asker->names[i]), asker->tokens[i]);
+        /* Whoever meets the token from now on knows its name. */
         for (uint32_t s = 0; s < sim_shard_count(world->sim); s++)
-            assert_int_equal(
-                catalog_lookup(sim_shard(world->sim, s)->catalog, TOKEN_LABEL, asker->names[i]),
-                asker->tokens[i]);
+            assert_true(text_equal(
+                catalog_name(sim_shard(world->sim, s)->catalog, TOKEN_LABEL, asker->tokens[i]),
+                asker->names[i]));
     }
-    asker->done = true;
-    world->open--;
 }
 
 /* The test calls from outside a turn, so it has to wake the shard. */
@@ -118,38 +125,72 @@ world_delete(struct world *world)
 }
 
 static void
+ask_for_names(struct world *world, uint32_t shard, struct asker *asker)
+{
+    for (uint32_t n = 0; n < NAMES; n++) {
+        snprintf(asker->letters[n], 4, "n%u", (unsigned)sim_random(world->sim, 50));
+        asker->names[n] = text_of(asker->letters[n]);
+        asker->kinds[n] = TOKEN_LABEL;
+    }
+    asker->request = (struct catalog_request){
+        .action = CATALOG_TOKENS,
+        .name_count = NAMES,
+        .kinds = asker->kinds,
+        .names = asker->names,
+        .tokens = asker->tokens,
+        .done = asker_done,
+        .context = world,
+    };
+    asker->shard = sim_shard(world->sim, shard);
+    submit(world, shard, &asker->request);
+}
+
+static uint32_t
+tokens_play(uint64_t seed, uint32_t allocation_fail_ppm)
+{
+    uint32_t shards = 1 + (uint32_t)seed % 4;
+    struct world *world = world_create(seed, shards, allocation_fail_ppm);
+    world->memory_fails = allocation_fail_ppm > 0;
+    for (uint32_t s = 0; s < shards; s++) {
+        for (uint32_t r = 0; r < REQUESTS; r++) {
+            ask_for_names(world, s, &world->askers[s][r]);
+            sim_run_for(world->sim, sim_random(world->sim, 20) * SIM_MICROSECOND);
+        }
+    }
+    assert_true(sim_run_until(world->sim, world_quiet, world, 10 * SIM_SECOND));
+    uint32_t count = catalog_token_count(sim_shard(world->sim, 0)->catalog, TOKEN_LABEL);
+    assert_true(count > 0 && count <= 50);
+    sim_run_for(world->sim, SIM_SECOND);
+    for (uint32_t token = 0; token < count; token++)
+        for (uint32_t s = 0; s < shards; s++)
+            assert_int_equal(
+                catalog_lookup(
+                    sim_shard(world->sim, s)->catalog, TOKEN_LABEL,
+                    catalog_name(sim_shard(world->sim, 0)->catalog, TOKEN_LABEL, token)),
+                token);
+    uint32_t failed = world->failed;
+    sim_options(world->sim)->allocation_fail_ppm = 0;
+    world_delete(world);
+    return failed;
+}
+
+static void
 tokens_are_one_per_name_on_every_shard(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 12; seed++) {
-        uint32_t shards = 1 + (uint32_t)seed % 4;
-        struct world *world = world_create(seed, shards, 0);
-        for (uint32_t s = 0; s < shards; s++) {
-            for (uint32_t r = 0; r < REQUESTS; r++) {
-                struct asker *asker = &world->askers[s][r];
-                for (uint32_t n = 0; n < NAMES; n++) {
-                    snprintf(asker->letters[n], 4, "n%u", (unsigned)sim_random(world->sim, 50));
-                    asker->names[n] = text_of(asker->letters[n]);
-                    asker->kinds[n] = TOKEN_LABEL;
-                }
-                asker->request = (struct catalog_request){
-                    .action = CATALOG_TOKENS,
-                    .name_count = NAMES,
-                    .kinds = asker->kinds,
-                    .names = asker->names,
-                    .tokens = asker->tokens,
-                    .done = asker_done,
-                    .context = world,
-                };
-                submit(world, s, &asker->request);
-                sim_run_for(world->sim, sim_random(world->sim, 20) * SIM_MICROSECOND);
-            }
-        }
-        assert_true(sim_run_until(world->sim, world_quiet, world, 10 * SIM_SECOND));
-        uint32_t count = catalog_token_count(sim_shard(world->sim, 0)->catalog, TOKEN_LABEL);
-        assert_true(count > 0 && count <= 50);
-        world_delete(world);
-    }
+    for (uint64_t seed = 1; seed <= 12; seed++)
+        assert_int_equal(tokens_play(seed, 0), 0);
+}
+
+/* Each request is answered, rightly or with the error, and the shards stay of one mind. */
+static void
+tokens_survive_failing_memory(void **state)
+{
+    (void)state;
+    uint32_t failed = 0;
+    for (uint64_t seed = 1; seed <= 60; seed++)
+        failed += tokens_play(seed, 50000);
+    assert_true(failed > 0);
 }
 
 /* --- indexes, with writers that do what txn/ does, by hand --- */
@@ -452,6 +493,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tokens_are_one_per_name_on_every_shard),
+        cmocka_unit_test(tokens_survive_failing_memory),
         cmocka_unit_test(an_index_made_under_writes_is_exact),
         cmocka_unit_test(a_constraint_over_equal_values_is_refused_and_gone),
         cmocka_unit_test(an_index_waits_for_older_writers),
