@@ -121,6 +121,8 @@ apply_columns(
         kernel_compare(expr->op, out, right, stride, count);
         return 0;
     }
+    if (expr->op == OPERATOR_IN && stride == 0)
+        return kernel_in(context, expr, out, *right, count);
     err_t err = 0;
     for (uint32_t i = 0; !err && i < count; i++) {
         i = kernel_arithmetic(expr->op, out, right, stride, i, count);

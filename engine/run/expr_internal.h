@@ -67,6 +67,14 @@ uint32_t kernel_arithmetic(
     uint32_t start,
     uint32_t count);
 
+/* left[i] = left[i] IN list, by a hash table when the list is long. */
+err_t kernel_in(
+    struct expr_context *context,
+    const struct expr *at,
+    struct value *left,
+    struct value list,
+    uint32_t count);
+
 /* true, false or null as a trit; ERR(TYPE) for anything else. */
 err_t expr_as_trit(
     struct expr_context *context, const struct expr *at, struct value value, enum trit *out);

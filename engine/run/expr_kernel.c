@@ -6,6 +6,8 @@
  * value, so the results are those of expr_apply_binary. */
 #include "engine/run/expr_internal.h"
 
+enum { KERNEL_IN_LIST_MIN = 8, KERNEL_IN_ROWS_MIN = 4 };
+
 #define COMPARISONS(X) X(EQUAL) X(NOT_EQUAL) X(LESS) X(LESS_EQUAL) X(GREATER) X(GREATER_EQUAL)
 
 #define MATCHES(op, a, b)                                                                          \
@@ -149,4 +151,79 @@ kernel_arithmetic(
     default:
         return start;
     }
+}
+
+/* --- IN a long list --- */
+
+/* The scalars of a list, by hash: slots hold index + 1, 0 is free. */
+struct member_table {
+    const struct value *items;
+    uint32_t *slots;
+    uint32_t mask;
+    bool has_null;
+};
+
+static bool
+value_is_container(struct value value)
+{
+    return value.type == VALUE_LIST || value.type == VALUE_MAP;
+}
+
+static bool
+table_build(struct member_table *table, struct arena *arena, struct value list)
+{
+    uint64_t slot_count = 16;
+    while (slot_count < list.size * UINT64_C(2))
+        slot_count *= 2;
+    table->slots = arena_zeroed(arena, slot_count * sizeof(*table->slots));
+    if (!table->slots)
+        return false;
+    table->items = list.list;
+    table->mask = (uint32_t)(slot_count - 1);
+    for (uint32_t i = 0; i < list.size; i++) {
+        table->has_null |= list.list[i].type == VALUE_NULL;
+        if (list.list[i].type == VALUE_NULL || value_is_container(list.list[i]))
+            continue;
+        uint32_t slot = (uint32_t)value_hash(list.list[i], 0) & table->mask;
+        while (table->slots[slot] &&
+               !value_equivalent(list.list[i], list.list[table->slots[slot] - 1]))
+            slot = (slot + 1) & table->mask;
+        if (!table->slots[slot])
+            table->slots[slot] = i + 1;
+    }
+    return true;
+}
+
+static struct value
+table_contains(const struct member_table *table, struct value item)
+{
+    uint32_t slot = (uint32_t)value_hash(item, 0) & table->mask;
+    for (; table->slots[slot]; slot = (slot + 1) & table->mask)
+        if (value_equal(item, table->items[table->slots[slot] - 1]) == TRIT_TRUE)
+            return value_boolean(true);
+    return table->has_null ? value_null() : value_boolean(false);
+}
+
+/* Value by value when there are few rows or few items. */
+err_t
+kernel_in(
+    struct expr_context *context,
+    const struct expr *at,
+    struct value *left,
+    struct value list,
+    uint32_t count)
+{
+    struct member_table table = {0};
+    bool hashed = list.type == VALUE_LIST && list.size >= KERNEL_IN_LIST_MIN &&
+                  count >= KERNEL_IN_ROWS_MIN;
+    if (hashed && !table_build(&table, context->arena, list))
+        return expr_fail_memory(context, at);
+    err_t err = 0;
+    for (uint32_t i = 0; !err && i < count; i++) {
+        if (hashed && left[i].type != VALUE_NULL && !value_is_container(left[i]))
+            left[i] = table_contains(&table, left[i]);
+        else
+            err = expr_apply_binary(context, at, OPERATOR_IN, left[i], list, &left[i]);
+    }
+    return err;
 }
