@@ -25,6 +25,7 @@
 #include <stdio.h>
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "base/limits.h"
 #include "engine/plan/planner.h"
 
@@ -191,19 +192,48 @@ token_make(struct planner *planner, enum token_kind kind, struct text name)
     return TOKEN_NONE;
 }
 
+static uint32_t *
+parameter_place(const struct planner *planner, struct text name)
+{
+    uint32_t mask = planner->parameter_table_size - 1;
+    uint32_t at = (uint32_t)hash_bytes(name.data, name.size, 0) & mask;
+    while (planner->parameter_table[at] &&
+           !text_equal(planner->parameters[planner->parameter_table[at] - 1], name))
+        at = (at + 1) & mask;
+    return &planner->parameter_table[at];
+}
+
+static bool
+parameter_table_grow(struct planner *planner)
+{
+    if (planner->parameter_table_size > 2 * (planner->parameter_count + 1))
+        return true;
+    uint32_t size = planner->parameter_table_size ? planner->parameter_table_size * 4 : 16;
+    uint32_t *table = planner_allocate(planner, size * sizeof(*table));
+    if (!table)
+        return false;
+    planner->parameter_table = table;
+    planner->parameter_table_size = size;
+    for (uint32_t i = 0; i < planner->parameter_count; i++)
+        *parameter_place(planner, planner->parameters[i]) = i + 1;
+    return true;
+}
+
 uint32_t
 parameter_index(struct planner *planner, struct text name)
 {
-    for (uint32_t i = 0; i < planner->parameter_count; i++) {
-        if (text_equal(planner->parameters[i], name))
-            return i;
-    }
+    if (!parameter_table_grow(planner))
+        return 0;
+    uint32_t *place = parameter_place(planner, name);
+    if (*place)
+        return *place - 1;
     struct text *added = array_push(
         planner, (void **)&planner->parameters, &planner->parameter_count, &planner->parameter_room,
         sizeof(*added));
     if (!added)
         return 0;
     *added = name;
+    *place = planner->parameter_count;
     return planner->parameter_count - 1;
 }
 

@@ -986,7 +986,7 @@ conjuncts_apply(struct matcher *matcher, bool late)
             if (conjunct->node != SLOT_NONE && !matcher->nodes[conjunct->node].bound)
                 continue;
             const struct open_traversal *open = matcher->builder->open;
-            bool is_here = open && conjunct->node != SLOT_NONE &&
+            bool is_here = open && conjunct->node != SLOT_NONE && conjunct->element_count == 1 &&
                            open->at == node_column(matcher, conjunct->node);
             is_here = is_here || (open && conjunct_is_node_comparison(matcher, conjunct));
             if ((round == 0 && !is_here) || (round == 1 && !conjunct->label && !conjunct->value))

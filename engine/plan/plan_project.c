@@ -48,6 +48,17 @@ static bool where_plan(struct projection *projection);
 static bool passes_through(const struct projection *projection);
 static bool pass_through(struct projection *projection);
 
+/* DISTINCT at the end of a traversal is a grouping by all items: each shard sends a row once. With a LIMIT
+ * and no order it is better to stop after the first rows. */
+static bool
+is_grouped(const struct projection *projection)
+{
+    const struct open_traversal *open = projection->builder->open;
+    bool stops_early = projection->limit && !projection->order;
+    return projection->has_aggregate ||
+           (projection->is_distinct && open && open->step_count > 0 && !stops_early);
+}
+
 bool
 projection_plan(struct builder *builder, const struct ast *clause)
 {
@@ -67,7 +78,7 @@ projection_plan(struct builder *builder, const struct ast *clause)
         return false;
     if (passes_through(&projection))
         return pass_through(&projection);
-    if (projection.has_aggregate ? !grouped_plan(&projection) : !plain_plan(&projection))
+    if (is_grouped(&projection) ? !grouped_plan(&projection) : !plain_plan(&projection))
         return false;
     if (!order_plan(&projection) || !where_plan(&projection))
         return false;
@@ -943,7 +954,7 @@ grouped_plan(struct projection *projection)
         !grouped_items_plan(projection))
         return false;
     builder->rows = group_count == 0 ? 1 : builder->rows / 3;
-    return !projection->is_distinct || distinct_plan(projection);
+    return !projection->is_distinct || !projection->has_aggregate || distinct_plan(projection);
 }
 
 /* --- ORDER BY, SKIP, LIMIT, WHERE --- */

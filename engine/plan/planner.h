@@ -91,6 +91,8 @@ struct planner {
     err_t err;
     struct text *parameters;
     uint32_t parameter_count, parameter_room;
+    uint32_t *parameter_table;     /* open addressing by name: index + 1, or 0 */
+    uint32_t parameter_table_size; /* a power of two, more than twice the count */
     struct new_name *new_names;
     uint32_t new_name_count, new_name_room;
     uint32_t local_count; /* most locals in use at once */
