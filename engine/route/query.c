@@ -339,10 +339,15 @@ tick_beginning(struct query *query)
         return;
     }
     query->planned_ns = shard_now_ns(query->shard) - query->begun_ns;
-    if (!query->fields_told && !query->silent) {
+    /* Another attempt goes on with the pull that the first one failed in. */
+    if (query->fields_told) {
+        query_move(query, QUERY_RUNNING);
+    } else if (!query->silent) {
         query->fields_told = true;
         query->events->fields(query->context, plan->column_names, plan->column_count);
     }
+    if (query->transaction && query->transaction->committing)
+        query_discard(query);
 }
 
 /* --- running --- */
@@ -770,11 +775,13 @@ query_pull(struct query *query, int64_t row_count)
 void
 query_discard(struct query *query)
 {
-    if (query->state != QUERY_OPENED)
+    if (query->state != QUERY_OPENED && query->state != QUERY_RUNNING)
         return;
     query->discarding = true;
+    query->full = false;
     query->wanted = INT64_MAX;
-    query_move(query, QUERY_RUNNING);
+    if (query->state == QUERY_OPENED)
+        query_move(query, QUERY_RUNNING);
     query_wake(query);
 }
 
