@@ -242,7 +242,12 @@ static err_t
 step_best(struct aggregate *aggregate, struct arena *arena, struct value value)
 {
     bool first = aggregate->count == 0;
-    int order = first ? 0 : value_order(value, aggregate->best);
+    int order = 0;
+    if (value.type == VALUE_INTEGER && aggregate->best.type == VALUE_INTEGER)
+        order = (value.integer > aggregate->best.integer) -
+                (value.integer < aggregate->best.integer);
+    else if (!first)
+        order = value_order(value, aggregate->best);
     aggregate->count++;
     if (!first && (aggregate->kind == AGGREGATE_MINIMUM ? order >= 0 : order <= 0))
         return 0;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "engine/run/expr_internal.h"
+#include "engine/value/utf8.h"
 
 static const char *const kind_texts[EXPR_KIND_COUNT] = {
 #define EXPR(name, text) [EXPR_##name] = text,
@@ -94,7 +95,10 @@ expr_fail(struct expr_context *context, const struct expr *at, err_t err, const 
     int size = vsnprintf(message, sizeof(message), format, arguments);
     va_end(arguments);
     assert(size >= 0);
-    size_t used = (size_t)size < sizeof(message) ? (size_t)size : sizeof(message) - 1;
+    /* What did not fit has been cut, perhaps inside a character. */
+    size_t room = sizeof(message) - 1, used = (size_t)size <= room ? (size_t)size : room;
+    if ((size_t)size > room)
+        used = utf8_cut((struct text){message, used}, used - 4);
     struct text text = arena_text(context->arena, (struct text){message, used});
     *context->failure = (struct failure){
         .err = err,

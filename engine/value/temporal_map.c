@@ -5,6 +5,7 @@
  * else is the smallest there is; but without any of these a field may be left out only when all smaller
  * ones are too. A time zone moves the wall clock when the time came with a zone of its own. */
 #include "engine/value/temporal.h"
+#include "engine/value/utf8.h"
 #include "engine/value/value_ops.h"
 
 enum field {
@@ -77,11 +78,10 @@ static err_t
 fail(struct arena *arena, struct text *reason, const char *format, struct text name)
 {
     char words[160];
+    name.size = utf8_cut(name, 60);
     int size = snprintf(words, sizeof(words), format, TEXT_ARGS(name));
-    assert(size > 0);
-    *reason = arena_text(
-        arena,
-        (struct text){words, (size_t)size < sizeof(words) ? (size_t)size : sizeof(words) - 1});
+    assert(size > 0 && (size_t)size < sizeof(words));
+    *reason = arena_text(arena, (struct text){words, (size_t)size});
     return reason->data ? ERR(ARGUMENT) : ERR(MEMORY_QUERY);
 }
 

@@ -34,4 +34,15 @@ utf8_skip(struct text text, uint64_t count)
     return at;
 }
 
+/* The size of the longest beginning of at most `limit` bytes that does not cut a code point. */
+static inline size_t
+utf8_cut(struct text text, size_t limit)
+{
+    if (text.size <= limit)
+        return text.size;
+    while (limit > 0 && ((unsigned char)text.data[limit] & 0xc0) == 0x80)
+        limit--;
+    return limit;
+}
+
 #endif

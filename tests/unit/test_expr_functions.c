@@ -235,6 +235,33 @@ vectors(void **state)
     assert_expression(f, "vector.similarity.euclidean([1], ['a'])", "ERROR ARGUMENT");
 }
 
+/* A long name in a message is cut between characters. */
+static void
+messages_stay_text(void **state)
+{
+    (void)state;
+    char query[2000] = "date({";
+    for (int shift = 0; shift < 3; shift++) {
+        size_t at = 6;
+        query[at++] = '`';
+        for (int i = 0; i < shift; i++)
+            query[at++] = 'x';
+        for (int i = 0; i < 400; i++) {
+            memcpy(query + at, "é", 2);
+            at += 2;
+        }
+        memcpy(query + at, "`: 1})", 7);
+        assert_expression(f, query, "ERROR ARGUMENT");
+        struct text message = f->failure.message;
+        assert_true(message.size > 20 && message.size < 200);
+        struct text check = arena_printf(&f->arena, "%.*s", TEXT_ARGS(message));
+        size_t begin = 0;
+        for (; begin < check.size; begin++)
+            if ((unsigned char)check.data[begin] == 0xc3)
+                assert_int_equal((unsigned char)check.data[begin + 1] & 0xc0, 0x80);
+    }
+}
+
 static void
 coalesce_stops_at_the_first(void **state)
 {
@@ -427,6 +454,7 @@ main(void)
         cmocka_unit_test(numbers),
         cmocka_unit_test(rounding),
         cmocka_unit_test(vectors),
+        cmocka_unit_test(messages_stay_text),
         cmocka_unit_test(coalesce_stops_at_the_first),
         cmocka_unit_test(random_numbers_come_from_the_source),
         cmocka_unit_test(strings),
