@@ -66,6 +66,7 @@ struct delta {
     uint64_t owner;        /* LIST_OUT, LIST_IN: the node. LIST_INDEX: the struct group */
     uint8_t kind;          /* enum list_kind */
     uint8_t skipped_count; /* visits of collection that found too little to do */
+    uint32_t ending_count; /* intents of the transaction that is just ending, not yet dealt with */
     struct dirty dirty;
     uint32_t count;
     uint32_t

@@ -10,10 +10,11 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/poison.h"
 
 enum { FINE_SIZE_MAX = 512, FINE_COUNT = FINE_SIZE_MAX / 16, SLAB_SIZE_MAX = 2 << 20 };
 
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef BASE_POISON_ON
 const size_t POOL_SLAB_SIZE_FIRST = 0;
 #else
 const size_t POOL_SLAB_SIZE_FIRST = 64 << 10;

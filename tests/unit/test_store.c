@@ -662,8 +662,40 @@ a_hub_takes_many_inserts(void **state)
     for (uint32_t i = 0; i < COUNT; i++)
         assert_int_equal(fixture_rel(&fix, view, a, ends[(i * 7919u) % COUNT], LIKES, NULL), 0);
     store_abort(fix.store, view.txid);
+    assert_true(store_is_sane(fix.store));
     store_collect(fix.store, fix.timestamp, 1000000);
     assert_int_equal(expand(fixture_now(&fix), a, DIRECTION_OUT, others, COUNT + 1), COUNT);
+    assert_int_equal(store_rel_count(fix.store, TYPE_ANY), COUNT);
+}
+
+/* Few intents in a long list end one by one, without a walk over the list. */
+static void
+a_small_change_of_a_long_list_ends_alone(void **state)
+{
+    (void)state;
+    enum { COUNT = 2000 };
+    static uint64_t others[COUNT + 2];
+    static rel_id rels[COUNT];
+    three_nodes();
+    struct view view = fixture_begin(&fix);
+    for (uint32_t i = 0; i < COUNT; i++)
+        assert_int_equal(fixture_rel(&fix, view, a, i % 2 ? b : c, KNOWS + i % 3, &rels[i]), 0);
+    fixture_commit(&fix, view);
+    for (int commit = 0; commit < 2; commit++) {
+        view = fixture_begin(&fix);
+        assert_int_equal(fixture_rel(&fix, view, a, b, LIKES, NULL), 0);
+        assert_int_equal(fixture_rel_delete(&fix, view, rels[501], a, b, KNOWS), 0);
+        assert_int_equal(fixture_rel_delete(&fix, view, rels[502], a, c, KNOWS + 1), 0);
+        assert_int_equal(expand(view, a, DIRECTION_OUT, others, COUNT + 2), COUNT - 1);
+        if (commit)
+            fixture_commit(&fix, view);
+        else
+            store_abort(fix.store, view.txid);
+        uint32_t left = commit ? COUNT - 1 : COUNT;
+        assert_int_equal(expand(fixture_now(&fix), a, DIRECTION_OUT, others, COUNT + 2), left);
+        assert_int_equal(store_rel_count(fix.store, TYPE_ANY), left);
+        assert_true(store_is_sane(fix.store));
+    }
 }
 
 int
@@ -691,6 +723,7 @@ main(void)
         TEST(unique_values_conflict_or_break_the_constraint),
         TEST(replayed_history_reads_like_the_original),
         TEST(a_hub_takes_many_inserts),
+        TEST(a_small_change_of_a_long_list_ends_alone),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);
 }
