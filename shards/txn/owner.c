@@ -350,6 +350,8 @@ part_apply(
         return part_block(part, 0, TXN_SPACE_WAIT_NS);
     if (*err)
         return APPLY_FAILED;
+    if (!part->blocking_txid)
+        part->deadline_ns = 0; /* it waited for space, and has it */
     *err = part_store_apply(part, operation, effects, &outcome);
     if (err_code(*err) == ERR_DEADLOCK) {
         metric_add(&manager->shard->metrics.conflicts, 1);
@@ -357,7 +359,7 @@ part_apply(
             return part_block(part, outcome.blocking_txid, TXN_INTENT_WAIT_NS);
     }
     if (!*err) {
-        part->deadline_ns = 0;
+        part->deadline_ns = part->blocking_txid = 0;
         if (operation->type == OPERATION_REL_CREATE) {
             effects->has_rel = true;
             effects->rel = operation->rel.id ? operation->rel : outcome.rel;

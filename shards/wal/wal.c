@@ -433,8 +433,8 @@ wal_submit(struct wal *wal)
         .incarnation = wal->identity.incarnation,
         .previous_crc = wal->last_crc,
         .lsn = wal->append_lsn,
-        .durable_lsn = wal->durable_lsn,
-        /* Without durable writes `stable` says nothing about what is on disk. */
+        /* Without durable writes neither says anything about what is on disk. */
+        .durable_lsn = full ? wal->durable_lsn : 0,
         .stable = full && wal->stable ? wal->stable(wal->stable_context) : 0,
         .payload_size = (uint32_t)wal->used_size,
     };

@@ -18,9 +18,10 @@
 #include "shards/core/shard.h"
 #include "shards/wal/recovery.h"
 
-/* FULL: `durable` is called when the bytes are on stable storage. OFF: when they were handed to the disk;
- * a crash may lose the last of them, and then a transaction over several shards may be lost although it was
- * acknowledged, never half of it. */
+/* FULL: `durable` is called when the bytes are on stable storage. OFF: when they were handed to the disk; for
+ * loading what can be loaded again, and for tests. After a power cut in OFF the last records of each shard
+ * may be missing: acknowledged transactions are lost then, one over several shards wholly, but a later one
+ * that built on it may stay. */
 enum wal_sync { WAL_SYNC_FULL, WAL_SYNC_OFF };
 
 /* Goes on where `start` says (recovery_wal_start). Blocking: it may have to make the first segment.

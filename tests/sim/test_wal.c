@@ -63,6 +63,7 @@ struct world {
     struct writer writers[SHARDS_MAX];
     uint32_t record_count_max;
     uint8_t *scratch;
+    enum wal_sync sync;
 };
 
 static uint64_t seed_first = 1, seed_count = 40, seed_now;
@@ -288,7 +289,7 @@ world_start(struct shard *shard, void *context)
     err = recovery_apply(world->recovery, shard, &sink, &world->refusal);
     struct wal_start start = recovery_wal_start(world->recovery, shard->index);
     if (!err)
-        err = wal_open(shard, &start, WAL_SYNC_FULL, &shard->wal);
+        err = wal_open(shard, &start, world->sync, &shard->wal);
     if (err)
         return err;
     if (--world->recovery_users == 0) {
@@ -329,7 +330,8 @@ world_check(struct world *world)
     bool gap[SHARDS_MAX] = {false};
     for (uint32_t i = 0; i < world->entry_count; i++) {
         struct entry *entry = &world->entries[i];
-        if (entry->fate == DURABLE)
+        /* Without durable writes the last life may lose what it reported, but nothing older. */
+        if (entry->fate == DURABLE && (world->sync == WAL_SYNC_FULL || entry->life != world->life))
             assert_true(entry->recovered);
         if (entry->life == world->life) {
             /* Of the last life a prefix per slot survived. */
@@ -380,6 +382,7 @@ seed_run(uint64_t seed)
 {
     struct world world;
     struct sim *sim = world_create(&world, seed, 1 + (uint32_t)(seed % SHARDS_MAX));
+    world.sync = seed % 5 == 0 ? WAL_SYNC_OFF : WAL_SYNC_FULL;
     assert_int_equal(sim_start(sim), 0);
     for (world.life = 0; world.life < LIVES;) {
         if (sim_random(sim, 3) == 0)
