@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "engine/value/value_ops.h"
 #include "shards/boot/database.h"
+#include "tests/lib/zone_files.h"
 
 enum { WORLD_SEGMENT_SIZE = 256 << 10, STATEMENT_MEMORY_SIZE = 256 << 20 };
 
@@ -30,7 +31,11 @@ shard_begin(struct shard *shard, void *context)
         assert(world->database);
     }
     err_t err = database_start(world->database, shard);
-    return err ? err : engine_create(shard);
+    if (!err)
+        err = engine_create(shard);
+    if (!err)
+        engine_zones_set(shard, zone_files());
+    return err;
 }
 
 static bool
