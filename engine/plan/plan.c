@@ -470,6 +470,8 @@ column_is_kept(const struct builder *builder, uint32_t index)
         return true;
     if (column->fetch_entity != SLOT_NONE) {
         const struct plan_column *entity = &builder->row.columns[column->fetch_entity];
+        if (entity->shown)
+            return true;
         return entity->name.data && builder_uses(builder, entity->name, false);
     }
     if (column->name.data)

@@ -250,10 +250,11 @@ sources_mark(struct builder *builder, const struct local *locals, const struct a
 static uint32_t
 entity_column(const struct builder *builder, const struct local *locals, const struct ast *ast)
 {
-    if (ast->kind != AST_VARIABLE || local_find(locals, ast->text))
-        return SLOT_NONE;
     const struct substitution *known = substitution_find(builder, ast);
-    uint32_t column = known && !known->head ? known->column : row_find(&builder->row, ast->text);
+    bool is_variable = ast->kind == AST_VARIABLE && !local_find(locals, ast->text);
+    uint32_t column = known && !known->head ? known->column
+                      : is_variable         ? row_find(&builder->row, ast->text)
+                                            : SLOT_NONE;
     if (column == SLOT_NONE || !type_is_entity(builder->row.columns[column].type))
         return SLOT_NONE;
     return column;
@@ -880,6 +881,20 @@ compile_function(struct compiler *compiler, const struct local *locals, const st
 }
 
 static const struct expr *
+compile_type_test(struct compiler *compiler, const struct local *locals, const struct ast *ast)
+{
+    const struct expr *operand = compile(compiler, locals, ast->is_type.operand);
+    const struct expr_type *type = operand ? type_test_compile(compiler->builder->planner, ast)
+                                           : NULL;
+    struct expr *expr = type ? compile_new(compiler, EXPR_TYPE_TEST, ast, 1) : NULL;
+    if (!expr)
+        return NULL;
+    expr->children[0] = operand;
+    expr->type = type;
+    return expr;
+}
+
+static const struct expr *
 compile_map_projection(struct compiler *compiler, const struct local *locals, const struct ast *ast)
 {
     struct expr *expr = compile_new(compiler, EXPR_MAP_PROJECTION, ast, ast->item_count + 1);
@@ -1089,6 +1104,8 @@ compile(struct compiler *compiler, const struct local *locals, const struct ast 
         return compile_label_test(compiler, locals, ast);
     case AST_FUNCTION:
         return compile_function(compiler, locals, ast);
+    case AST_IS_TYPE:
+        return compile_type_test(compiler, locals, ast);
     case AST_CASE:
         return compile_case(compiler, locals, ast);
     case AST_MAP_PROJECTION:

@@ -292,6 +292,14 @@ ast_is_row_free(const struct ast *ast)
     return true;
 }
 
+/* Seeks for the items of a list: DISTINCT over the items is right only where no two input rows are equal,
+ * over the single first row. */
+static bool
+seek_list_is_possible(const struct matcher *matcher)
+{
+    return matcher->builder->op->kind == OP_UNIT && !matcher->builder->open;
+}
+
 static struct access
 node_access(struct matcher *matcher, uint32_t index)
 {
@@ -319,6 +327,8 @@ node_access(struct matcher *matcher, uint32_t index)
         struct conjunct *conjunct = &matcher->conjuncts[i];
         if (conjunct->node != index || conjunct->done || !conjunct->key.data ||
             conjunct->compare != COMPARE_EQ || !conjunct_is_ready(matcher, conjunct, true))
+            continue;
+        if (conjunct->is_in && !seek_list_is_possible(matcher))
             continue;
         uint32_t key = catalog_lookup(planner->catalog, TOKEN_KEY, conjunct->key);
         for (uint32_t k = 0; key != TOKEN_NONE && k < matcher->conjunct_count; k++) {
@@ -450,14 +460,6 @@ seek_list_unwind(struct matcher *matcher, const struct conjunct *conjunct)
     return item;
 }
 
-static bool
-access_is_seek_list(const struct matcher *matcher, const struct access *access)
-{
-    /* DISTINCT over the items is right only where no two input rows are equal: over the single first row. */
-    return access->conjunct && access->conjunct->is_in &&
-           (matcher->builder->op->kind == OP_UNIT && !matcher->builder->open);
-}
-
 /* No row can match. */
 static bool
 filter_nothing(struct matcher *matcher, const struct ast *at)
@@ -473,10 +475,7 @@ start_emit(struct matcher *matcher, uint32_t index)
 {
     struct builder *builder = matcher->builder;
     struct access access = node_access(matcher, index);
-    bool is_list = access_is_seek_list(matcher, &access);
-    if (access.conjunct && access.conjunct->is_in && !is_list)
-        access = (struct access){
-            .kind = STEP_SCAN, .label = access.label, .rows = matcher->nodes[index].card};
+    bool is_list = access.conjunct && access.conjunct->is_in;
     const struct expr *expr = NULL;
     if (is_list)
         expr = seek_list_unwind(matcher, access.conjunct);

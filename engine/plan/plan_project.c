@@ -526,10 +526,50 @@ traversal_close_top(struct projection *projection)
     return traversal_end_print(&inside, (struct op *)(uintptr_t)builder->op);
 }
 
+/* Whether the last step that found or followed something bound the column. */
+static bool
+column_is_newest(const struct open_traversal *open, uint32_t column)
+{
+    for (uint32_t i = open->step_count; i-- > 0;) {
+        const struct step *step = &open->steps[i];
+        bool binds = step->kind == STEP_SCAN || step->kind == STEP_INDEX_SEEK ||
+                     step->kind == STEP_ID_SEEK || step->kind == STEP_EXPAND ||
+                     step->kind == STEP_VAR_EXPAND;
+        if (binds)
+            return step->to_slot == column || step->rel_slot == column;
+    }
+    return false;
+}
+
+/* RETURN n alone, n being what the traversal ends at: its properties come along from there, which saves
+ * the way back for them. Otherwise one HYDRATE for all rows is better: it reads an entity once however
+ * many rows hold it, and only those that ORDER BY and LIMIT left. */
+static void
+result_want(struct projection *projection)
+{
+    struct builder *builder = projection->builder;
+    uint32_t count = 0, column = SLOT_NONE;
+    if (!builder->open || builder->outer || !projection->is_return || projection->order ||
+        projection->limit || projection->is_distinct)
+        return;
+    for (uint32_t i = 0; i < projection->item_count; i++) {
+        const struct ast *value = projection->items[i].value;
+        if (!type_holds_entity(type_of(builder, NULL, value)))
+            continue;
+        column = value->kind == AST_VARIABLE ? row_find(&builder->row, value->text) : SLOT_NONE;
+        count++;
+    }
+    if (count != 1 || column == SLOT_NONE || !column_is_newest(builder->open, column))
+        return;
+    uint32_t mask = builder->row.columns[column].type.mask;
+    builder->row.columns[column].wanted = mask == TYPE_BIT_NODE || mask == TYPE_BIT_REL;
+}
+
 static bool
 plain_prepare(struct projection *projection)
 {
     struct builder *builder = projection->builder;
+    result_want(projection);
     struct planner *planner = builder->planner;
     uint32_t count = 0;
     const struct ast **asts = planner_allocate(

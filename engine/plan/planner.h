@@ -263,6 +263,11 @@ enum direction rel_direction(const struct ast *rel);
 /* n.key = value as syntax trees, for what a pattern says in its own way. */
 struct ast *ast_make_variable(struct planner *planner, struct text name, uint32_t offset);
 
+/* --- plan_type_test.c --- */
+
+/* The type of an AST_IS_TYPE. NULL: the error is set. */
+const struct expr_type *type_test_compile(struct planner *planner, const struct ast *ast);
+
 /* --- plan_subquery.c --- */
 
 /* Plans EXISTS, COUNT, COLLECT, pattern predicates and comprehensions as an APPLY that adds a column. */
