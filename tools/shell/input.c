@@ -123,7 +123,7 @@ bool
 input_run_file(struct shell *shell, FILE *file)
 {
     struct buffer pending = {0};
-    char piece[16384];
+    char piece[4096];
     int before = shell->failure_count;
     bool good = true;
     for (;;) {
