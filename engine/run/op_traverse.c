@@ -167,8 +167,13 @@ traverse_next(struct operator *op, struct batch **out)
                 continue;
             return fed;
         }
-        if (pull == PULL_WAIT)
+        if (pull == PULL_WAIT) {
+            /* Rows that came from other shards may have left half-filled messages behind, and no input
+             * will come to fill them. */
+            if (state->input_done)
+                run_flush(state->run);
             return PULL_WAIT;
+        }
         if (!state->input_done)
             return PULL_WAIT;
         if (!state->shape->gathers) {
