@@ -276,28 +276,34 @@ catalog_submit(struct shard *shard, struct catalog_request *request)
         list_push_back(&flow->waiting, &request->link);
 }
 
+static struct catalog_request *
+waiting_take(struct catalog_flow *flow, uint64_t id)
+{
+    list_for_each (link, &flow->waiting) {
+        struct catalog_request *request = list_entry(link, struct catalog_request, link);
+        if (request->id == id) {
+            list_remove(link);
+            return request;
+        }
+    }
+    return NULL;
+}
+
 static void
 asker_replied(struct shard *shard, const struct message *message)
 {
     struct catalog_flow *flow = flow_of(shard);
+    struct catalog_request *request = waiting_take(flow, message->scope);
     struct request_reply reply;
-    assert(message->size == sizeof(reply));
+    assert(request && message->size == sizeof(reply));
     memcpy(&reply, message_payload(message), sizeof(reply));
-    list_for_each (link, &flow->waiting) {
-        struct catalog_request *request = list_entry(link, struct catalog_request, link);
-        if (request->id != message->scope)
-            continue;
-        list_remove(&request->link);
-        request->changed = reply.changed;
-        request->conflict_nodes[0] = reply.nodes[0];
-        request->conflict_nodes[1] = reply.nodes[1];
-        bool resolved = request->action != CATALOG_TOKENS || reply.err ||
-                        request_resolve(shard->catalog, request);
-        assert(resolved);
-        request_finish(flow, request, reply.err);
-        return;
-    }
-    assert(!"a reply without a request");
+    request->changed = reply.changed;
+    request->conflict_nodes[0] = reply.nodes[0];
+    request->conflict_nodes[1] = reply.nodes[1];
+    bool resolved = request->action != CATALOG_TOKENS || reply.err ||
+                    request_resolve(shard->catalog, request);
+    assert(resolved);
+    request_finish(flow, request, reply.err);
 }
 
 /* --- hearing of changes, on every shard --- */

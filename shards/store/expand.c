@@ -138,6 +138,30 @@ expand_walk(struct expansion *expansion, struct list_walk *walk, uint64_t source
     }
 }
 
+static bool
+type_is_wanted(const struct expansion *expansion, uint32_t type)
+{
+    bool wanted = expansion->type_count == 0;
+    for (uint32_t i = 0; i < expansion->type_count; i++)
+        wanted |= expansion->types[i] == type;
+    return wanted;
+}
+
+/* The wanted runs of a clean list. */
+static void
+expand_runs(struct expansion *expansion, const struct base *base, uint64_t source, bool incoming)
+{
+    uint64_t from = 0;
+    for (uint32_t i = 0; i < base->run_count && expansion->written < expansion->max; i++) {
+        const struct base_run *run = &base->runs[i];
+        if (type_is_wanted(expansion, run->type))
+            write_base(expansion, base, from, run->count, run->type, source, incoming);
+        from += run->count;
+    }
+}
+
+/* What is visible of a list, as far as there is room. A clean list needs no walk, unless loops in it are to
+ * be left out. */
 static void
 expand_list(
     struct expansion *expansion, uint64_t list, uint64_t source, bool incoming, bool skip_self)
@@ -145,9 +169,11 @@ expand_list(
     if (!list || expansion->written == expansion->max)
         return;
     const struct base *base = list_base(list);
-    bool whole = expansion->type_count == 0 && !expansion->out->types;
-    if (!list_is_dirty(list) && whole && !(skip_self && (base->flags & BASE_HAS_SELF))) {
-        write_base(expansion, base, 0, base->count, 0, source, incoming);
+    if (!list_is_dirty(list) && !(skip_self && (base->flags & BASE_HAS_SELF))) {
+        if (expansion->type_count == 0 && !expansion->out->types)
+            write_base(expansion, base, 0, base->count, 0, source, incoming);
+        else
+            expand_runs(expansion, base, source, incoming);
         return;
     }
     struct list_walk walk;
