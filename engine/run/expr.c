@@ -122,6 +122,19 @@ expr_fail_reason(struct expr_context *context, const struct expr *at, err_t err,
     return expr_fail(context, at, err, "%.*s", TEXT_ARGS(reason));
 }
 
+err_t
+expr_step_check(struct expr_context *context)
+{
+    context->steps_left = EXPR_STEPS_PER_CHECK;
+    context->steps_spent += EXPR_STEPS_PER_CHECK;
+    if (context->steps_spent > EXPR_STEPS_MAX)
+        return expr_fail(
+            context, NULL, ERR(LIMIT),
+            "an expression made more than %d steps over lists for one batch of rows; UNWIND them",
+            EXPR_STEPS_MAX);
+    return context->check ? context->check(context->check_argument) : 0;
+}
+
 /* --- making trees --- */
 
 struct expr *

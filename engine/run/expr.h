@@ -113,13 +113,16 @@ struct expr_context {
      * (cancelled, out of time, out of budget). NULL: never. */
     err_t (*check)(void *argument);
     void *check_argument;
-    uint32_t steps_left; /* until the next check */
+    uint32_t steps_left;  /* until the next check */
+    uint64_t steps_spent; /* by this evaluation, counted at checks */
 
     struct regex_cache *regexes;  /* created on demand */
     struct expr_scratch *scratch; /* free columns of temporaries */
 };
 
-enum { EXPR_STEPS_PER_CHECK = 4096 };
+/* An evaluation runs to its end without giving way to others, so it must have one: more steps of loops over
+ * lists than this, for one batch of rows, are ERR(LIMIT). It is some seconds of work. */
+enum { EXPR_STEPS_PER_CHECK = 4096, EXPR_STEPS_MAX = 400 * 1000 * 1000 };
 
 void expr_context_create(struct expr_context *context, struct arena *arena, struct memory *memory);
 /* Gives back what the context holds from `memory`. */
@@ -207,14 +210,14 @@ const char *expr_operator_text(enum expr_operator op);
 err_t
 expr_fail(struct expr_context *context, const struct expr *at, err_t err, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-/* Counts a step of a loop; asks `check` when it is time. */
+/* Every EXPR_STEPS_PER_CHECK steps: asks `check`, and refuses evaluations that make too many. */
+err_t expr_step_check(struct expr_context *context);
+
+/* Counts a step of a loop over user-sized data. */
 static inline err_t
 expr_step(struct expr_context *context)
 {
-    if (context->steps_left-- > 0)
-        return 0;
-    context->steps_left = EXPR_STEPS_PER_CHECK;
-    return context->check ? context->check(context->check_argument) : 0;
+    return context->steps_left-- > 0 ? 0 : expr_step_check(context);
 }
 
 #endif

@@ -44,7 +44,7 @@ eval_by_row(
 {
     err_t err = 0;
     for (uint32_t i = 0; !err && i < set->count; i++)
-        err = expr_eval(expr, context, set->batch, set_row(set, i), &out[i]);
+        err = expr_eval_node(expr, context, set->batch, set_row(set, i), &out[i]);
     return err;
 }
 
@@ -146,7 +146,7 @@ eval_binary(
     if (err)
         return err;
     if (expr_is_scalar(expr->children[1])) {
-        err = expr_eval(expr->children[1], context, NULL, 0, &scalar);
+        err = expr_eval_node(expr->children[1], context, NULL, 0, &scalar);
         return err ? err : apply_columns(expr, context, out, &scalar, 0, set->count);
     }
     struct expr_scratch *scratch = expr_scratch_take(context);
@@ -254,7 +254,7 @@ eval_set(
         return 0;
     if (expr->kind == EXPR_LOCAL || expr_is_scalar(expr)) {
         struct value scalar = {0};
-        err_t err = expr_eval(expr, context, NULL, 0, &scalar);
+        err_t err = expr_eval_node(expr, context, NULL, 0, &scalar);
         for (uint32_t i = 0; !err && i < set->count; i++)
             out[i] = scalar;
         return err;
@@ -287,6 +287,7 @@ expr_eval_batch(
 {
     assert(batch->row_count <= BATCH_ROW_COUNT_MAX);
     struct row_set set = {batch, NULL, batch->row_count};
+    context->steps_spent = 0;
     return eval_set(expr, context, &set, out);
 }
 
@@ -301,6 +302,7 @@ expr_eval_rows(
 {
     assert(count <= BATCH_ROW_COUNT_MAX);
     struct row_set set = {batch, rows, count};
+    context->steps_spent = 0;
     return eval_set(expr, context, &set, out);
 }
 
@@ -322,7 +324,7 @@ filter_column(
     if (left->kind != EXPR_COLUMN || !expr_is_scalar(right))
         return false;
     const struct column *column = &set->batch->columns[left->slot];
-    if (column->kind != COLUMN_VALUE || expr_eval(right, context, NULL, 0, &scalar))
+    if (column->kind != COLUMN_VALUE || expr_eval_node(right, context, NULL, 0, &scalar))
         return false;
     *row_count = kernel_filter(predicate->op, column->values, set->rows, set->count, scalar, rows);
     return true;
@@ -372,6 +374,7 @@ expr_filter_batch(
 {
     assert(batch->row_count <= BATCH_ROW_COUNT_MAX);
     struct row_set set = {batch, NULL, batch->row_count};
+    context->steps_spent = 0;
     *row_count = 0;
     return filter_set(predicate, context, &set, rows, row_count);
 }

@@ -210,7 +210,7 @@ eval_list(
         return expr_fail_memory(context, expr);
     err_t err = 0;
     for (uint32_t i = 0; !err && i < count; i++)
-        err = expr_eval(expr->children[i], context, batch, row, &items[i]);
+        err = expr_eval_node(expr->children[i], context, batch, row, &items[i]);
     if (err)
         return err;
     err = value_list_make(items, count, out);
@@ -233,7 +233,7 @@ eval_map(
     err_t err = 0;
     for (uint32_t i = 0; !err && i < count; i++) {
         entries[i].key = expr->keys[i];
-        err = expr_eval(expr->children[i], context, batch, row, &entries[i].value);
+        err = expr_eval_node(expr->children[i], context, batch, row, &entries[i].value);
     }
     if (err)
         return err;
@@ -251,14 +251,14 @@ eval_logic(
     struct value *out)
 {
     struct value left = {0}, right = {0};
-    err_t err = expr_eval(expr->children[0], context, batch, row, &left);
+    err_t err = expr_eval_node(expr->children[0], context, batch, row, &left);
     if (err)
         return err;
     if (left.type == VALUE_BOOLEAN && left.boolean == (expr->op == OPERATOR_OR)) {
         *out = left;
         return 0;
     }
-    err = expr_eval(expr->children[1], context, batch, row, &right);
+    err = expr_eval_node(expr->children[1], context, batch, row, &right);
     return err ? err : expr_apply_binary(context, expr, expr->op, left, right, out);
 }
 
@@ -273,9 +273,9 @@ eval_binary(
     if (expr->op == OPERATOR_AND || expr->op == OPERATOR_OR)
         return eval_logic(expr, context, batch, row, out);
     struct value left = {0}, right = {0};
-    err_t err = expr_eval(expr->children[0], context, batch, row, &left);
+    err_t err = expr_eval_node(expr->children[0], context, batch, row, &left);
     if (!err)
-        err = expr_eval(expr->children[1], context, batch, row, &right);
+        err = expr_eval_node(expr->children[1], context, batch, row, &right);
     return err ? err : expr_apply_binary(context, expr, expr->op, left, right, out);
 }
 
@@ -291,21 +291,21 @@ eval_case(
     uint32_t at = 0;
     err_t err = 0;
     if (expr->kind == EXPR_CASE_SIMPLE)
-        err = expr_eval(expr->children[at++], context, batch, row, &subject);
+        err = expr_eval_node(expr->children[at++], context, batch, row, &subject);
     for (; !err && at + 1 < expr->child_count; at += 2) {
         enum trit matches = TRIT_NULL;
-        err = expr_eval(expr->children[at], context, batch, row, &when);
+        err = expr_eval_node(expr->children[at], context, batch, row, &when);
         if (!err && expr->kind == EXPR_CASE_SIMPLE)
             matches = value_equal(subject, when);
         else if (!err)
             err = expr_as_trit(context, expr->children[at], when, &matches);
         if (!err && matches == TRIT_TRUE)
-            return expr_eval(expr->children[at + 1], context, batch, row, out);
+            return expr_eval_node(expr->children[at + 1], context, batch, row, out);
     }
     *out = value_null();
     if (err || !expr->children[at])
         return err;
-    return expr_eval(expr->children[at], context, batch, row, out);
+    return expr_eval_node(expr->children[at], context, batch, row, out);
 }
 
 /* The first argument that is not null; the ones behind it are not looked at. */
@@ -320,7 +320,7 @@ eval_lazy(
     err_t err = 0;
     *out = value_null();
     for (uint32_t i = 0; !err && i < expr->child_count && out->type == VALUE_NULL; i++)
-        err = expr_eval(expr->children[i], context, batch, row, out);
+        err = expr_eval_node(expr->children[i], context, batch, row, out);
     return err;
 }
 
@@ -345,7 +345,7 @@ eval_call(
     }
     err_t err = 0;
     for (uint32_t i = 0; !err && i < count; i++)
-        err = expr_eval(expr->children[i], context, batch, row, &arguments[i]);
+        err = expr_eval_node(expr->children[i], context, batch, row, &arguments[i]);
     return err ? err : expr_apply_call(context, expr, arguments, count, out);
 }
 
@@ -386,7 +386,7 @@ eval_simple(
     struct value *out)
 {
     struct value operand = {0}, index = {0};
-    err_t err = expr_eval(expr->children[0], context, batch, row, &operand);
+    err_t err = expr_eval_node(expr->children[0], context, batch, row, &operand);
     if (err)
         return err;
     switch ((uint32_t)expr->kind) {
@@ -401,13 +401,13 @@ eval_simple(
         return 0;
     default:
         assert(expr->kind == EXPR_INDEX);
-        err = expr_eval(expr->children[1], context, batch, row, &index);
+        err = expr_eval_node(expr->children[1], context, batch, row, &index);
         return err ? err : expr_apply_index(context, expr, operand, index, out);
     }
 }
 
 err_t
-expr_eval(
+expr_eval_node(
     const struct expr *expr,
     struct expr_context *context,
     const struct batch *batch,
@@ -457,4 +457,16 @@ expr_eval(
     }
     assert(!"no such kind");
     return ERR(INTERNAL);
+}
+
+err_t
+expr_eval(
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out)
+{
+    context->steps_spent = 0;
+    return expr_eval_node(expr, context, batch, row, out);
 }

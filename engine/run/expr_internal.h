@@ -24,6 +24,14 @@ struct expr_scratch {
 struct expr_scratch *expr_scratch_take(struct expr_context *context);
 void expr_scratch_give(struct expr_context *context, struct expr_scratch *scratch);
 
+/* expr_eval of a part of a tree: the steps of its loops count for the whole. */
+err_t expr_eval_node(
+    const struct expr *expr,
+    struct expr_context *context,
+    const struct batch *batch,
+    uint32_t row,
+    struct value *out);
+
 /* Both operands are evaluated already. */
 err_t expr_apply_unary(
     struct expr_context *context,

@@ -13,7 +13,7 @@ eval_list_operand(
     uint32_t row,
     struct value *out)
 {
-    err_t err = expr_eval(list, context, batch, row, out);
+    err_t err = expr_eval_node(list, context, batch, row, out);
     if (!err && out->type != VALUE_LIST && out->type != VALUE_NULL)
         err = expr_fail(
             context, list, ERR(TYPE), "%s needs a LIST, got %s",
@@ -55,14 +55,14 @@ expr_eval_slice(
     struct value *out)
 {
     struct value list = {0}, from = value_integer(0), to = value_integer(INT64_MAX);
-    err_t err = expr_eval(expr->children[0], context, batch, row, &list);
+    err_t err = expr_eval_node(expr->children[0], context, batch, row, &list);
     if (!err && list.type != VALUE_LIST && list.type != VALUE_NULL)
         err = expr_fail(
             context, expr, ERR(TYPE), "`[ .. ]` needs a LIST, got %s", value_type_name(list));
     if (!err && expr->children[1])
-        err = expr_eval(expr->children[1], context, batch, row, &from);
+        err = expr_eval_node(expr->children[1], context, batch, row, &from);
     if (!err && expr->children[2])
-        err = expr_eval(expr->children[2], context, batch, row, &to);
+        err = expr_eval_node(expr->children[2], context, batch, row, &to);
     *out = value_null();
     if (err || list.type == VALUE_NULL || from.type == VALUE_NULL || to.type == VALUE_NULL)
         return err;
@@ -102,11 +102,11 @@ expr_eval_comprehension(
         err = expr_step(context);
         local_set(context, expr->slot, item);
         if (!err && predicate)
-            err = expr_eval(predicate, context, batch, row, &test);
+            err = expr_eval_node(predicate, context, batch, row, &test);
         if (!err && predicate)
             err = expr_as_trit(context, predicate, test, &keep);
         if (!err && keep == TRIT_TRUE && projection)
-            err = expr_eval(projection, context, batch, row, &item);
+            err = expr_eval_node(projection, context, batch, row, &item);
         if (err)
             return err;
         if (keep == TRIT_TRUE)
@@ -207,10 +207,10 @@ reduce_step(
                  step->children[0]->kind == EXPR_LOCAL && step->children[0]->slot == expr->slot2;
     bool growable = accumulator->type == VALUE_LIST || accumulator->type == VALUE_STRING;
     if (!grows || !growable)
-        return expr_eval(step, context, batch, row, accumulator);
+        return expr_eval_node(step, context, batch, row, accumulator);
     struct value item = {0};
     bool done = false;
-    err_t err = expr_eval(step->children[1], context, batch, row, &item);
+    err_t err = expr_eval_node(step->children[1], context, batch, row, &item);
     if (!err)
         err = accumulator_append(buffer, context, step, accumulator, item, &done);
     if (!err && !done)
@@ -228,7 +228,7 @@ expr_eval_reduce(
 {
     struct value accumulator = {0}, list = {0};
     struct accumulator buffer = {0};
-    err_t err = expr_eval(expr->children[0], context, batch, row, &accumulator);
+    err_t err = expr_eval_node(expr->children[0], context, batch, row, &accumulator);
     if (!err)
         err = eval_list_operand(expr, expr->children[1], context, batch, row, &list);
     *out = value_null();
@@ -285,7 +285,7 @@ expr_eval_quantifier(
         err = expr_step(context);
         local_set(context, expr->slot, list.list[i]);
         if (!err)
-            err = expr_eval(expr->children[1], context, batch, row, &test);
+            err = expr_eval_node(expr->children[1], context, batch, row, &test);
         if (!err)
             err = expr_as_trit(context, expr->children[1], test, &trit);
         if (err)
@@ -328,7 +328,7 @@ expr_eval_map_projection(
     struct value subject = {0};
     const struct map_entry *all = NULL;
     uint32_t all_count = 0;
-    err_t err = expr_eval(expr->children[0], context, batch, row, &subject);
+    err_t err = expr_eval_node(expr->children[0], context, batch, row, &subject);
     *out = value_null();
     if (err || subject.type == VALUE_NULL)
         return err;
@@ -362,7 +362,7 @@ expr_eval_map_projection(
         if (found)
             value = *found;
         if (expr->children[i])
-            err = expr_eval(expr->children[i], context, batch, row, &value);
+            err = expr_eval_node(expr->children[i], context, batch, row, &value);
         if (err)
             return err;
         entries_put(entries, &count, key, value);
@@ -418,7 +418,7 @@ eval_path_parts(
     *rel_count = 0;
     *is_null = false;
     for (uint32_t i = 0; i < expr->child_count; i++) {
-        err_t err = expr_eval(expr->children[i], context, batch, row, &parts[i]);
+        err_t err = expr_eval_node(expr->children[i], context, batch, row, &parts[i]);
         if (err)
             return err;
         uint8_t type = parts[i].type;

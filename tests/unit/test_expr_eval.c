@@ -267,6 +267,20 @@ loops_can_be_stopped(void **state)
     assert_expression(f, "size([x IN range(1, 1000000) | x])", "ERROR TERMINATED");
 }
 
+/* Loops in loops end, though nothing can be heard from outside meanwhile. The count begins anew with each
+ * evaluation. */
+static void
+endless_loops_end(void **state)
+{
+    struct expression_fixture *f = *state;
+    f->context.steps_spent = EXPR_STEPS_MAX;
+    assert_expression(f, "any(x IN range(1, 10000) WHERE x < 0)", "false");
+    f->context.steps_spent = EXPR_STEPS_MAX;
+    f->context.steps_left = 0;
+    assert_int_equal(err_code(expr_step(&f->context)), ERR_LIMIT);
+    assert_non_null(strstr(f->failure.message.data, "UNWIND"));
+}
+
 static void
 bare_entities_are_refused(void **state)
 {
@@ -341,6 +355,7 @@ main(void)
         cmocka_unit_test_setup_teardown(map_projections, setup, teardown),
         cmocka_unit_test_setup_teardown(nesting_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(loops_can_be_stopped, setup, teardown),
+        cmocka_unit_test_setup_teardown(endless_loops_end, setup, teardown),
         cmocka_unit_test_setup_teardown(bare_entities_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(constants_fold_but_not_their_errors, setup, teardown),
         cmocka_unit_test_setup_teardown(trees_print_as_cypher, setup, teardown),
