@@ -46,7 +46,7 @@ struct shared {
     struct shared_session sessions[SESSIONS];
     char failure[256]; /* what the child found wrong */
     uint64_t commit_count;
-    volatile uint32_t started;
+    uint32_t started;
 };
 
 struct session {
@@ -65,7 +65,7 @@ struct server {
     struct shared *shared;
     pthread_mutex_t lock;
     bool prepared, verify_only;
-    volatile bool stopping;
+    bool stopping; /* atomic */
     err_t err;
     uint32_t applied_count;
     struct recovery *recovery;
@@ -169,8 +169,8 @@ static void
 session_next(struct session *session)
 {
     struct txn_options options = {0};
-    session->busy = !server.stopping;
-    if (server.stopping)
+    session->busy = !__atomic_load_n(&server.stopping, __ATOMIC_RELAXED);
+    if (!session->busy)
         return;
     session->number = session->shared->nodes[0] ? session->number + 1 : 0;
     err_t err = txn_begin(session->shard, &options, NULL, NULL, &session->txn);
@@ -293,7 +293,7 @@ server_start(struct shard *shard, void *context)
                 .shard = server.shards[s % shard->count], .shared = &server.shared->sessions[s]};
             session_verify(session);
         }
-        server.shared->started = 1;
+        __atomic_store_n(&server.shared->started, 1, __ATOMIC_RELEASE);
     }
     pthread_mutex_unlock(&server.lock);
     task_init(&server.tasks[shard->index], TASK_POINT, load_begin);
@@ -305,7 +305,7 @@ static bool
 server_drain(struct shard *shard, void *context)
 {
     (void)context;
-    server.stopping = true;
+    __atomic_store_n(&server.stopping, true, __ATOMIC_RELAXED);
     for (uint32_t s = shard->index; s < SESSIONS; s += shard->count)
         if (server.sessions[s].busy)
             return false;
@@ -380,7 +380,9 @@ round_run(struct shared *shared, const char *directory, long round)
     uint32_t shard_count = 1 + (uint32_t)(round % SHARDS_MAX);
     int status;
     pid_t pid = child_start(shared, directory, shard_count, false);
-    for (int i = 0; i < 20000 && !shared->started && !shared->failure[0]; i++)
+    for (int i = 0;
+         i < 20000 && !__atomic_load_n(&shared->started, __ATOMIC_ACQUIRE) && !shared->failure[0];
+         i++)
         nap_ms(1);
     nap_ms(20 + rand() % 200);
     kill(pid, SIGKILL);
