@@ -74,6 +74,8 @@ plan_query(
                     : (tree->flags & AST_FLAG_PROFILE) ? EXPLAIN_PROFILE
                                                        : EXPLAIN_NONE;
     plan->schema_version = catalog_schema_version(catalog);
+    plan->node_count = statistics ? statistics->node_count(statistics->argument, LABEL_ANY) : 0;
+    plan->rel_count = statistics ? statistics->rel_count(statistics->argument, TYPE_ANY) : 0;
     for (uint32_t i = 0; i < TOKEN_KIND_COUNT; i++)
         plan->token_counts[i] = catalog_token_count(catalog, (enum token_kind)i);
     if (!statement_plan(&planner, tree))
@@ -87,10 +89,26 @@ plan_query(
     return 0;
 }
 
+/* Whether a count is still of the size it had: within four times, and a thousand more or less never matter. */
+static bool
+count_is_alike(uint64_t then, uint64_t now)
+{
+    uint64_t least = then < now ? then : now, most = then < now ? now : then;
+    return most / 4 <= least + 1000;
+}
+
 bool
-plan_is_current(const struct plan *plan, const struct catalog *catalog)
+plan_is_current(
+    const struct plan *plan,
+    const struct catalog *catalog,
+    const struct plan_statistics *statistics)
 {
     if (plan->schema_version != catalog_schema_version(catalog))
+        return false;
+    if (statistics &&
+        (!count_is_alike(
+             plan->node_count, statistics->node_count(statistics->argument, LABEL_ANY)) ||
+         !count_is_alike(plan->rel_count, statistics->rel_count(statistics->argument, TYPE_ANY))))
         return false;
     for (uint32_t i = 0; plan->unknown_name_count > 0 && i < TOKEN_KIND_COUNT; i++) {
         if (plan->token_counts[i] != catalog_token_count(catalog, (enum token_kind)i))

@@ -269,6 +269,7 @@ struct plan {
     uint32_t new_name_count;
     const struct new_name *new_names;
     uint64_t schema_version;
+    uint64_t node_count, rel_count; /* of the database when this was planned; 0 = unknown */
     uint32_t token_counts[TOKEN_KIND_COUNT];
 };
 
@@ -288,8 +289,12 @@ err_t plan_query(
     const struct plan_statistics *statistics,
     struct plan **out,
     struct failure *failure);
-/* True while the catalog still gives every name and index the meaning the plan was made with. */
-bool plan_is_current(const struct plan *plan, const struct catalog *catalog);
+/* True while the catalog still gives every name and index the meaning the plan was made with, and the
+ * database is about as large as then: a plan for an empty database would be right, but slow. */
+bool plan_is_current(
+    const struct plan *plan,
+    const struct catalog *catalog,
+    const struct plan_statistics *statistics);
 /* The operator tree as text, one line per operator and step. */
 struct text plan_print(const struct plan *plan, struct arena *arena);
 

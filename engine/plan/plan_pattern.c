@@ -456,7 +456,7 @@ label_count(const struct planner *planner, uint32_t label)
 {
     if (label == TOKEN_NONE)
         return 1;
-    if (!planner->statistics || !planner->statistics->node_count)
+    if (!planner->statistics)
         return 10000;
     return count_or(planner->statistics->node_count(planner->statistics->argument, label), 10);
 }
@@ -464,7 +464,7 @@ label_count(const struct planner *planner, uint32_t label)
 static double
 all_count(const struct planner *planner)
 {
-    if (!planner->statistics || !planner->statistics->node_count)
+    if (!planner->statistics)
         return 100000;
     return count_or(planner->statistics->node_count(planner->statistics->argument, LABEL_ANY), 100);
 }
@@ -472,7 +472,7 @@ all_count(const struct planner *planner)
 double
 type_count(const struct planner *planner, uint32_t type)
 {
-    if (!planner->statistics || !planner->statistics->rel_count)
+    if (!planner->statistics)
         return 1000000;
     return count_or(planner->statistics->rel_count(planner->statistics->argument, type), 10);
 }

@@ -67,13 +67,17 @@ plan_cache_destroy(struct plan_cache *cache)
 }
 
 struct plan_entry *
-plan_cache_get(struct plan_cache *cache, struct text text, const struct catalog *catalog)
+plan_cache_get(
+    struct plan_cache *cache,
+    struct text text,
+    const struct catalog *catalog,
+    const struct plan_statistics *statistics)
 {
     uint64_t hash = hash_bytes(text.data, text.size, 0);
     struct plan_entry *entry = cache->slots[hash % BUCKET_COUNT];
     if (!entry || entry->hash != hash || !text_equal(entry->plan->query, text))
         return NULL;
-    if (!plan_is_current(entry->plan, catalog)) {
+    if (!plan_is_current(entry->plan, catalog, statistics)) {
         entry_drop(entry);
         return NULL;
     }
@@ -99,8 +103,13 @@ entry_cache(struct plan_cache *cache, struct plan_entry *entry)
 
 err_t
 plan_entry_make(
-    struct plan_cache *cache, struct text text, const struct catalog *catalog, const struct plan_statistics *statistics,
-    struct arena *message_arena, struct plan_entry **out, struct failure *failure)
+    struct plan_cache *cache,
+    struct text text,
+    const struct catalog *catalog,
+    const struct plan_statistics *statistics,
+    struct arena *message_arena,
+    struct plan_entry **out,
+    struct failure *failure)
 {
     struct plan_entry *entry = memory_allocate(cache->memory, sizeof(*entry));
     if (!entry)

@@ -24,11 +24,20 @@ struct plan_entry {
 err_t plan_cache_create(struct memory *memory, struct plan_cache **out);
 void plan_cache_destroy(struct plan_cache *cache);
 /* A current plan for the text, counted; NULL when there is none. */
-struct plan_entry *plan_cache_get(struct plan_cache *cache, struct text text, const struct catalog *catalog);
+struct plan_entry *plan_cache_get(
+    struct plan_cache *cache,
+    struct text text,
+    const struct catalog *catalog,
+    const struct plan_statistics *statistics);
 /* Plans the text; counted. `failure` has a message in `message_arena`. */
 err_t plan_entry_make(
-    struct plan_cache *cache, struct text text, const struct catalog *catalog, const struct plan_statistics *statistics,
-    struct arena *message_arena, struct plan_entry **out, struct failure *failure);
+    struct plan_cache *cache,
+    struct text text,
+    const struct catalog *catalog,
+    const struct plan_statistics *statistics,
+    struct arena *message_arena,
+    struct plan_entry **out,
+    struct failure *failure);
 void plan_entry_put(struct plan_entry *entry);
 /* Forgets all plans that nobody runs (db.clearQueryCaches). Returns how many. */
 uint32_t plan_cache_clear(struct plan_cache *cache);

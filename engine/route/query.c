@@ -202,10 +202,10 @@ plan_make(struct query *query)
 {
     struct engine *engine = query->execution.engine;
     const struct catalog *catalog = query->shard->catalog;
-    query->entry = plan_cache_get(engine->plans, query->kept_text, catalog);
+    struct plan_statistics statistics = {statistics_nodes, statistics_rels, query->shard};
+    query->entry = plan_cache_get(engine->plans, query->kept_text, catalog, &statistics);
     if (query->entry)
         return 0;
-    struct plan_statistics statistics = {statistics_nodes, statistics_rels, query->shard};
     return plan_entry_make(
         engine->plans, query->kept_text, catalog, &statistics, &query->execution.arena, &query->entry,
         &query->execution.failure);

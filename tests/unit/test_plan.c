@@ -71,12 +71,15 @@ catalog_index_at(const struct catalog *catalog, uint32_t position)
     return position == 0 ? &person_id : position == 1 ? &person_name : NULL;
 }
 
+/* Times as many nodes and relationships as usual. */
+static uint64_t growth = 1;
+
 static uint64_t
 node_count(void *argument, uint32_t label)
 {
     static const uint64_t counts[NAME_COUNT] = {100000, 1000, 500000, 2000, 100, 100};
     (void)argument;
-    return label == LABEL_ANY ? 1000000 : counts[label];
+    return growth * (label == LABEL_ANY ? 1000000 : counts[label]);
 }
 
 static uint64_t
@@ -85,7 +88,7 @@ rel_count(void *argument, uint32_t type)
     static const uint64_t counts[NAME_COUNT] = {4000000, 100000,  1000000,
                                                 1000000, 1000000, 1000000};
     (void)argument;
-    return type == TYPE_ANY ? 10000000 : counts[type];
+    return growth * (type == TYPE_ANY ? 10000000 : counts[type]);
 }
 
 static const struct plan_statistics statistics = {.node_count = node_count, .rel_count = rel_count};
@@ -736,11 +739,31 @@ plan_outlives_tokens_unless_it_missed_one(void **state)
     struct failure failure;
     const struct catalog *catalog = (const struct catalog *)(const void *)&version;
     assert_int_equal(plan_text(&arena, "MATCH (n:Nobody) RETURN n", &plan, &failure), 0);
-    assert_true(plan_is_current(plan, catalog));
+    assert_true(plan_is_current(plan, catalog, &statistics));
     assert_int_equal(plan->unknown_name_count, 1);
     version = 2;
-    assert_false(plan_is_current(plan, catalog));
+    assert_false(plan_is_current(plan, catalog, &statistics));
     version = 1;
+    arena_destroy(&arena);
+}
+
+static void
+plan_is_for_a_database_of_its_size(void **state)
+{
+    (void)state;
+    struct arena arena;
+    arena_create(&arena, memory_heap(), 1 << 20);
+    struct plan *plan;
+    struct failure failure;
+    const struct catalog *catalog = (const struct catalog *)(const void *)&version;
+    assert_int_equal(plan_text(&arena, "MATCH (n:A) RETURN n", &plan, &failure), 0);
+    growth = 3;
+    assert_true(plan_is_current(plan, catalog, &statistics));
+    growth = 6;
+    assert_false(plan_is_current(plan, catalog, &statistics));
+    growth = 0;
+    assert_false(plan_is_current(plan, catalog, &statistics));
+    growth = 1;
     arena_destroy(&arena);
 }
 
@@ -775,6 +798,7 @@ main(void)
         cmocka_unit_test(parameters_are_collected_once),
         cmocka_unit_test(writes_name_their_new_tokens),
         cmocka_unit_test(plan_outlives_tokens_unless_it_missed_one),
+        cmocka_unit_test(plan_is_for_a_database_of_its_size),
         cmocka_unit_test(small_arena_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
