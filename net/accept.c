@@ -129,7 +129,7 @@ net_drain(struct shard *shard)
         }
     }
     return net->listener_is_closed && !net->accept_op.submitted && list_is_empty(&net->conns) &&
-           net->auth.check_count == 0 && engine_is_idle(shard);
+           net->refused_count == 0 && net->auth.check_count == 0 && engine_is_idle(shard);
 }
 
 void
@@ -182,14 +182,17 @@ accept_retry(struct timer *timer)
 /* Closes a connection that nobody will serve. */
 struct refused {
     struct io_op op;
-    struct shard *shard;
+    struct net *net;
 };
 
 static void
 refused_closed(struct io_op *op)
 {
     struct refused *refused = list_entry(op, struct refused, op);
-    memory_release(shard_memory(refused->shard), refused, sizeof(*refused));
+    struct net *net = refused->net;
+    assert(net->refused_count > 0);
+    net->refused_count--;
+    memory_release(shard_memory(net->shard), refused, sizeof(*refused));
 }
 
 static void
@@ -199,7 +202,8 @@ handle_refuse(struct net *net, io_handle handle)
     if (!refused)
         net->shard->seam->ops->fatal(net->shard->seam, "net: no memory left to close a connection");
     *refused = (struct refused){.op = {.done = refused_closed, .kind = IO_CLOSE, .handle = handle}};
-    refused->shard = net->shard;
+    refused->net = net;
+    net->refused_count++;
     io_submit(net->shard->seam, &refused->op);
 }
 

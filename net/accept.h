@@ -40,6 +40,7 @@ struct net {
     struct list_link unflushed; /* output held back because more requests are queued */
     struct timer flush_timer;
     uint32_t connection_count;
+    uint32_t refused_count; /* being closed without having been served */
     uint32_t unauthenticated_count;
     uint64_t accepted_count;
     uint64_t request_count;

@@ -677,6 +677,25 @@ stop_ends_busy_connections(void **state)
     sim_delete(world.sim);
 }
 
+/* At the moment of the stop a connection may be anywhere between the listener's queue and its own life. */
+static void
+stop_while_a_connection_arrives(void **state)
+{
+    (void)state;
+    for (uint64_t step = 0; step < 60; step++) {
+        struct wire_world world;
+        struct wire wire;
+        wire_world_create(&world, step, 1, NULL, NET_AUTH_NONE);
+        wire_create(&wire, &world);
+        for (uint64_t i = 0; i < step / 2; i++)
+            sim_step(world.sim);
+        wire_world_destroy(&world);
+        pack_writer_destroy(&wire.out);
+        pack_writer_destroy(&wire.in);
+        arena_destroy(&wire.arena);
+    }
+}
+
 static void
 connections_beyond_the_limit_are_closed(void **state)
 {
@@ -881,6 +900,7 @@ main(void)
         cmocka_unit_test(damaged_traffic_breaks_nothing),
         cmocka_unit_test(every_allocation_may_fail_once),
         cmocka_unit_test(stop_ends_busy_connections),
+        cmocka_unit_test(stop_while_a_connection_arrives),
         cmocka_unit_test(connections_beyond_the_limit_are_closed),
         cmocka_unit_test(password_decides),
         cmocka_unit_test(password_in_hello_decides_before_5_1),
