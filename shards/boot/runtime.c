@@ -40,8 +40,8 @@ enum {
     STALL_NS = 25 * 1000 * 1000,
     STALL_LOG_INTERVAL_NS = 1000 * 1000 * 1000,
     SPIN_NS = 40 * 1000,
-    SPIN_WINDOW_COUNT = 64,  /* spins judged together */
-    SPIN_PAUSE_COUNT = 256,  /* idle moments without spinning after a bad window */
+    SPIN_WINDOW_COUNT = 64, /* spins judged together */
+    SPIN_PAUSE_COUNT = 256, /* idle moments without spinning after a bad window */
     SWITCHES_PER_SECOND = 200,
     DRAIN_POLL_NS = 1000 * 1000,
     MEMORY_SHARE_PERCENT = 60,
@@ -93,7 +93,8 @@ spin_judge(struct spin *spin, uint64_t now_ns)
     uint64_t switch_count = (uint64_t)usage.ru_nivcsw;
     uint64_t window_ns = now_ns - spin->window_start_ns;
     uint64_t switches = switch_count - spin->switch_count;
-    bool is_crowded = switches * 1000000000u > (uint64_t)SWITCHES_PER_SECOND * window_ns && switches > 4;
+    bool is_crowded = switches * 1000000000u > (uint64_t)SWITCHES_PER_SECOND * window_ns &&
+                      switches > 4;
     if (is_crowded || spin->hit_count * 4 < spin->spin_count)
         spin->pause_count = SPIN_PAUSE_COUNT;
     spin->spin_count = spin->hit_count = 0;
@@ -144,8 +145,8 @@ stall_note(struct runtime_shard *me, uint64_t turn_ns, uint64_t now_ns)
     me->stall_logged_ns = now_ns;
     char line[128];
     snprintf(
-        line, sizeof(line), "stall: a turn took %.1f ms (%llu such turns so far)", (double)turn_ns / 1e6,
-        (unsigned long long)metrics->stalls);
+        line, sizeof(line), "stall: a turn took %.1f ms (%llu such turns so far)",
+        (double)turn_ns / 1e6, (unsigned long long)metrics->stalls);
     me->shard.seam->ops->log(me->shard.seam, line);
 }
 
@@ -180,7 +181,8 @@ wait_choose(struct runtime_shard *me, uint64_t wait_ns, bool did_work, uint64_t 
         spin_hit(&me->spin, now_ns);
     if (wait_ns == 0)
         return 0;
-    if (me->spin.allowed && shard_outstanding_count(&me->shard) > 0 && spin_goes_on(&me->spin, now_ns)) {
+    if (me->spin.allowed && shard_outstanding_count(&me->shard) > 0 &&
+        spin_goes_on(&me->spin, now_ns)) {
         processor_pause();
         return 0;
     }
@@ -207,7 +209,8 @@ shard_turn_until_stopped(struct runtime_shard *me)
         bool did_work = shard->work_count != work_count;
         work_count = shard->work_count;
         shard_wait(shard, wait_choose(me, wait_ns, did_work, now_ns));
-        __atomic_store_n(&shard->metrics.sleeps, seam_shard_sleep_count(shard->seam), __ATOMIC_RELAXED);
+        __atomic_store_n(
+            &shard->metrics.sleeps, seam_shard_sleep_count(shard->seam), __ATOMIC_RELAXED);
     }
 }
 
@@ -332,7 +335,8 @@ memory_reserve(struct runtime *runtime, const struct topology *topology, char *w
     uint64_t size = total / runtime->shard_count;
     if (size < SHARD_MEMORY_SIZE_MIN) {
         snprintf(
-            why, why_size, "%llu MiB of memory are too little for %u shards; each needs %u MiB at least",
+            why, why_size,
+            "%llu MiB of memory are too little for %u shards; each needs %u MiB at least",
             (unsigned long long)(total >> 20), runtime->shard_count, SHARD_MEMORY_SIZE_MIN >> 20);
         return ERR(CONFIGURATION);
     }
@@ -385,8 +389,8 @@ runtime_describe(struct runtime *runtime, const struct topology *topology)
     snprintf(
         runtime->description, sizeof(runtime->description), "%u shard%s %s%s, %zu MiB each, %s%s",
         runtime->shard_count, runtime->shard_count == 1 ? "" : "s",
-        cpus[0] ? "on processors " : "unpinned, for there are more than processors", cpus, size >> 20,
-        seam_group_description(runtime->group),
+        cpus[0] ? "on processors " : "unpinned, for there are more than processors", cpus,
+        size >> 20, seam_group_description(runtime->group),
         topology->cpu_quota > 0 ? ", processor time limited by a cgroup" : "");
 }
 
@@ -485,7 +489,9 @@ runtime_prepare(struct runtime *runtime, char *why, size_t why_size)
         goto fail;
     runtime->shard_count = options->shard_count ? options->shard_count : topology->core_count;
     if (runtime->shard_count > SHARD_COUNT_MAX) {
-        snprintf(why, why_size, "%u shards are more than the %d there may be", runtime->shard_count, SHARD_COUNT_MAX);
+        snprintf(
+            why, why_size, "%u shards are more than the %d there may be", runtime->shard_count,
+            SHARD_COUNT_MAX);
         err = options->shard_count ? ERR(CONFIGURATION) : 0;
         runtime->shard_count = SHARD_COUNT_MAX;
         if (err)
@@ -515,7 +521,8 @@ fail:
 }
 
 err_t
-runtime_start(const struct runtime_options *options, struct runtime **out, char *why, size_t why_size)
+runtime_start(
+    const struct runtime_options *options, struct runtime **out, char *why, size_t why_size)
 {
     char scratch[8];
     assert(options->data_directory);
@@ -594,7 +601,8 @@ runtime_metrics(const struct runtime *runtime, uint32_t shard_index)
 }
 
 void
-runtime_memory(const struct runtime *runtime, uint32_t shard_index, uint64_t *used_size, uint64_t *limit_size)
+runtime_memory(
+    const struct runtime *runtime, uint32_t shard_index, uint64_t *used_size, uint64_t *limit_size)
 {
     const struct memory *memory = &seam_group_shard(runtime->group, shard_index)->memory;
     *used_size = memory_used_size(memory);

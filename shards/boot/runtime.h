@@ -27,14 +27,16 @@ struct runtime_options {
     const char *data_directory; /* created when it is not there (its parent must be) */
     uint32_t shard_count;       /* 0 = one per physical core this process may use */
     const char *cpus;           /* "0-3,8": the processors to use; NULL = all that are allowed */
-    uint64_t memory_size;       /* bytes for all shards together; 0 = 60 % of what the machine or cgroup has */
+    uint64_t
+        memory_size; /* bytes for all shards together; 0 = 60 % of what the machine or cgroup has */
     struct shard_program program;
 };
 
 /* Starts everything, or nothing. On error `why` (may be NULL) gets one line for the person who started it.
  * DIRECTORY_IN_USE: another process has the directory. CONFIGURATION: the options or the machine (io_uring)
  * do not allow it. Else what program.start returned. */
-err_t runtime_start(const struct runtime_options *options, struct runtime **out, char *why, size_t why_size);
+err_t runtime_start(
+    const struct runtime_options *options, struct runtime **out, char *why, size_t why_size);
 /* Asks for the end; returns at once. Async-signal-safe. */
 void runtime_stop(struct runtime *runtime);
 /* Waits for the end and frees the runtime. */
@@ -46,7 +48,8 @@ uint32_t runtime_shard_count(const struct runtime *runtime);
 /* A copy of a shard's counters; from any thread. */
 struct shard_metrics runtime_metrics(const struct runtime *runtime, uint32_t shard_index);
 /* Bytes of the shard's memory that are out, and the limit; from any thread. */
-void runtime_memory(const struct runtime *runtime, uint32_t shard_index, uint64_t *used_size, uint64_t *limit_size);
+void runtime_memory(
+    const struct runtime *runtime, uint32_t shard_index, uint64_t *used_size, uint64_t *limit_size);
 /* One line for the log: shards, processors, memory, ring features. */
 const char *runtime_description(const struct runtime *runtime);
 /* One line to the log, from a thread that is not a shard. */

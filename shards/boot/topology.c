@@ -76,7 +76,8 @@ cores_add(struct topology *topology, hwloc_topology_t hwloc, const bool *wanted,
     for (int i = 0; i < core_count; i++) {
         hwloc_obj_t core = hwloc_get_obj_by_type(hwloc, HWLOC_OBJ_CORE, (unsigned)i);
         int seen = 0, node = hwloc_bitmap_first(core->nodeset);
-        for (int cpu = hwloc_bitmap_first(core->cpuset); cpu >= 0; cpu = hwloc_bitmap_next(core->cpuset, cpu)) {
+        for (int cpu = hwloc_bitmap_first(core->cpuset); cpu >= 0;
+             cpu = hwloc_bitmap_next(core->cpuset, cpu)) {
             if (!cpu_is_wanted(wanted, (uint32_t)cpu) || seen++ != rank)
                 continue;
             cpu_add(topology, (uint32_t)cpu, node < 0 ? UINT16_MAX : (uint32_t)node);
@@ -138,7 +139,8 @@ cgroup_limits_apply(struct topology *topology, const char *directory)
     char path[600], line[128];
     unsigned long long quota, period, size;
     snprintf(path, sizeof(path), "/sys/fs/cgroup%s/cpu.max", directory);
-    if (file_read_line(path, line, sizeof(line)) && sscanf(line, "%llu %llu", &quota, &period) == 2 && period) {
+    if (file_read_line(path, line, sizeof(line)) &&
+        sscanf(line, "%llu %llu", &quota, &period) == 2 && period) {
         double cpus = (double)quota / (double)period;
         if (topology->cpu_quota == 0 || cpus < topology->cpu_quota)
             topology->cpu_quota = cpus;
@@ -180,7 +182,9 @@ topology_load(struct topology *topology, const char *cpus, char *why, size_t why
         topology_from_affinity(topology, cpus ? wanted : NULL);
     if (topology->cpu_count == 0) {
         topology_free(topology);
-        snprintf(why, why_size, "none of the processors '%s' may be used by this process", cpus ? cpus : "");
+        snprintf(
+            why, why_size, "none of the processors '%s' may be used by this process",
+            cpus ? cpus : "");
         return ERR(CONFIGURATION);
     }
     topology->memory_size = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);

@@ -17,8 +17,8 @@ struct topology {
     uint16_t cpus[TOPOLOGY_CPU_COUNT_MAX];
     uint16_t nodes[TOPOLOGY_CPU_COUNT_MAX]; /* NUMA node of each; UINT16_MAX = unknown */
     uint32_t node_count;
-    double cpu_quota;      /* processors' worth of time a cgroup allows; 0 = no limit */
-    uint64_t memory_size;  /* of the machine or of the tightest cgroup around us */
+    double cpu_quota;             /* processors' worth of time a cgroup allows; 0 = no limit */
+    uint64_t memory_size;         /* of the machine or of the tightest cgroup around us */
     struct hwloc_topology *hwloc; /* NULL when hwloc sees nothing here */
 };
 

@@ -123,7 +123,7 @@ void
 task_init(struct task *task, enum task_class class, enum task_result (*run)(struct task *task))
 {
     assert(class < TASK_CLASS_COUNT && run);
-    *task = (struct task){.run = run, .class = (uint8_t)class};
+    *task = (struct task){.run = run, .class = (uint8_t) class};
     list_init(&task->link);
 }
 
@@ -139,7 +139,8 @@ task_ready(struct shard *shard, struct task *task)
         list_push_back(&loop->queues[task->class], &task->link);
         return;
     }
-    uint32_t priority = task->priority < TASK_PRIORITY_COUNT ? task->priority : TASK_PRIORITY_COUNT - 1;
+    uint32_t priority = task->priority < TASK_PRIORITY_COUNT ? task->priority
+                                                             : TASK_PRIORITY_COUNT - 1;
     list_push_back(&loop->exchange[priority], &task->link);
     loop->exchange_mask |= UINT32_C(1) << priority;
 }
@@ -208,7 +209,8 @@ class_run_batch(struct shard *shard, enum task_class class, uint64_t now_ns)
 
 /* The others: while the turn has time, or once when the class has waited too long. */
 static uint64_t
-class_run_while_time(struct shard *shard, enum task_class class, uint64_t now_ns, uint64_t turn_end_ns)
+class_run_while_time(
+    struct shard *shard, enum task_class class, uint64_t now_ns, uint64_t turn_end_ns)
 {
     struct shard_loop *loop = shard->loop;
     struct list_link *queue = class_queue(loop, class);
@@ -249,7 +251,11 @@ tasks_are_ready(struct shard_loop *loop)
 /* ---- timers ---- */
 
 void
-timer_start(struct shard *shard, struct timer *timer, uint64_t delay_ns, void (*expired)(struct timer *timer))
+timer_start(
+    struct shard *shard,
+    struct timer *timer,
+    uint64_t delay_ns,
+    void (*expired)(struct timer *timer))
 {
     assert(expired);
     timer_stop(shard, timer);

@@ -19,9 +19,9 @@ enum { RING_SUBMISSION_COUNT = 256, RING_COMPLETION_COUNT = 4096, RING_FILE_COUN
 struct ring {
     struct io_uring uring;
     bool is_open;
-    bool defers;      /* DEFER_TASKRUN: completions appear only when we enter the kernel */
+    bool defers;        /* DEFER_TASKRUN: completions appear only when we enter the kernel */
     bool flags_taskrun; /* the ring says when there is such work */
-    bool has_files;   /* a table of registered files */
+    bool has_files;     /* a table of registered files */
 };
 
 /* From the best set-up to the plainest. 0 or -errno of the plainest. */
@@ -38,9 +38,9 @@ ring_open(struct ring *ring)
     int result = -EINVAL;
     memset(ring, 0, sizeof(*ring));
     for (size_t i = 0; i < sizeof(setups) / sizeof(setups[0]); i++) {
-        struct io_uring_params params = {.flags = setups[i] | IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE |
-                                                  IORING_SETUP_CLAMP,
-                                         .cq_entries = RING_COMPLETION_COUNT};
+        struct io_uring_params params = {
+            .flags = setups[i] | IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+            .cq_entries = RING_COMPLETION_COUNT};
         result = io_uring_queue_init_params(RING_SUBMISSION_COUNT, &ring->uring, &params);
         if (result == 0) {
             ring->is_open = true;
@@ -59,7 +59,8 @@ static inline int
 ring_enable(struct ring *ring)
 {
     /* liburing 2.3 has io_uring_enable_rings in its header but not in its shared library. */
-    if (syscall(__NR_io_uring_register, ring->uring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
+    if (syscall(
+            __NR_io_uring_register, ring->uring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
         return -errno;
     /* Saves a look-up per system call; works without. */
     (void)io_uring_register_ring_fd(&ring->uring);
@@ -85,7 +86,8 @@ static inline void
 ring_describe(const struct ring *ring, char *out, size_t out_size)
 {
     snprintf(
-        out, out_size, "io_uring %s%s", ring->defers ? "single issuer, deferred task work" : "plain set-up",
+        out, out_size, "io_uring %s%s",
+        ring->defers ? "single issuer, deferred task work" : "plain set-up",
         ring->flags_taskrun ? "" : ", no task-work flag");
 }
 

@@ -39,13 +39,13 @@ typedef void io_done_fn(struct io_op *op);
 typedef int32_t io_handle;
 
 enum io_kind {
-    IO_READ,   /* file: `size` bytes at `offset` into `buffer`; result = bytes read */
-    IO_WRITE,  /* file: the whole of `buffer`, or the result is an error; `durable` = on stable storage at done */
+    IO_READ, /* file: `size` bytes at `offset` into `buffer`; result = bytes read */
+    IO_WRITE, /* file: the whole of `buffer`, or the result is an error; `durable` = on stable storage at done */
     IO_ACCEPT, /* listener: result = io_handle of the connection; one connection per submit */
     IO_RECV,   /* socket: up to `size` bytes into `buffer`; 0 = the peer closed */
     IO_SEND,   /* socket: up to `size` bytes of `buffer`; result = bytes sent, may be fewer */
-    IO_CLOSE,  /* file or socket; after this completes the handle may be reused. Cancels what is pending on it */
-    IO_CALL,   /* run `call(call_argument)` on the auxiliary thread (the simulator: inline, later); result = its return */
+    IO_CLOSE, /* file or socket; after this completes the handle may be reused. Cancels what is pending on it */
+    IO_CALL, /* run `call(call_argument)` on the auxiliary thread (the simulator: inline, later); result = its return */
 };
 
 struct io_op {
@@ -55,13 +55,13 @@ struct io_op {
     bool durable;
     bool submitted;
     io_handle handle;
-    void *buffer;          /* O_DIRECT files: aligned to 4096, as are size and offset */
+    void *buffer; /* O_DIRECT files: aligned to 4096, as are size and offset */
     size_t size;
     uint64_t offset;
     int64_t (*call)(void *argument);
     void *call_argument;
     uint64_t backend; /* the backend's, while submitted */
-    int64_t result; /* >= 0, or a negative errno */
+    int64_t result;   /* >= 0, or a negative errno */
 };
 
 /* Entry kinds of disk_list. */
@@ -86,10 +86,13 @@ struct seam_ops {
     void (*peer_name)(struct seam *seam, io_handle handle, char *out, size_t out_size);
 
     /* Blocking file calls; `path` is relative to the data directory. Return 0, a count or -errno. */
-    int64_t (*disk_open)(struct seam *seam, const char *path, bool create, bool direct, io_handle *handle);
+    int64_t (*disk_open)(
+        struct seam *seam, const char *path, bool create, bool direct, io_handle *handle);
     int64_t (*disk_close)(struct seam *seam, io_handle handle);
-    int64_t (*disk_read)(struct seam *seam, io_handle handle, void *buffer, size_t size, uint64_t offset);
-    int64_t (*disk_write)(struct seam *seam, io_handle handle, const void *buffer, size_t size, uint64_t offset);
+    int64_t (*disk_read)(
+        struct seam *seam, io_handle handle, void *buffer, size_t size, uint64_t offset);
+    int64_t (*disk_write)(
+        struct seam *seam, io_handle handle, const void *buffer, size_t size, uint64_t offset);
     int64_t (*disk_sync)(struct seam *seam, io_handle handle);
     int64_t (*disk_size)(struct seam *seam, io_handle handle);
     /* Names in a directory, sorted; writes at most `max`, returns how many there are. */

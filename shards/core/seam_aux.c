@@ -88,7 +88,8 @@ lines_write(struct aux *aux)
         pthread_mutex_unlock(&aux->mutex);
         line_write(line);
         if (lost_count > 0) {
-            snprintf(line, sizeof(line), "%llu log lines were lost", (unsigned long long)lost_count);
+            snprintf(
+                line, sizeof(line), "%llu log lines were lost", (unsigned long long)lost_count);
             line_write(line);
         }
         pthread_mutex_lock(&aux->mutex);

@@ -17,7 +17,6 @@ struct aux_inbox {
     int event_fd;        /* written after each addition; the shard's ring reads it */
 };
 
-
 struct aux {
     pthread_t thread;
     pthread_mutex_t mutex;

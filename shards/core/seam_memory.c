@@ -74,7 +74,7 @@ struct range {
     struct slab *slabs;
     uint32_t bins[BIN_COUNT];
     uint64_t bin_mask[BIN_COUNT / 64];
-    uint32_t class_list[CLASS_COUNT]; /* first slab with free objects; NO_PAGE = none */
+    uint32_t class_list[CLASS_COUNT];  /* first slab with free objects; NO_PAGE = none */
     uint32_t class_empty[CLASS_COUNT]; /* wholly free slabs in that list */
 };
 
@@ -121,7 +121,8 @@ bin_of(uint32_t page_count)
 static void
 span_mark(struct range *range, uint32_t first, uint32_t page_count, enum span_state state)
 {
-    struct span span = {.page_count = page_count, .state = state, .next = NO_PAGE, .previous = NO_PAGE};
+    struct span span = {
+        .page_count = page_count, .state = state, .next = NO_PAGE, .previous = NO_PAGE};
     range->spans[first + page_count - 1] = span;
     range->spans[first] = span;
 }
@@ -179,7 +180,8 @@ span_fit(const struct range *range, uint32_t first, uint32_t page_count, uint32_
 
 /* Takes `page_count` pages out of a free span that has them at `start`; the rest stays free. */
 static void
-span_cut(struct range *range, uint32_t first, uint32_t start, uint32_t page_count, enum span_state state)
+span_cut(
+    struct range *range, uint32_t first, uint32_t start, uint32_t page_count, enum span_state state)
 {
     uint32_t end = first + range->spans[first].page_count;
     bin_remove(range, first);
@@ -197,7 +199,8 @@ static uint32_t
 span_take(struct range *range, uint32_t page_count, uint32_t alignment, enum span_state state)
 {
     enum { TRIES_MAX = 8 };
-    for (uint32_t bin = bin_next(range, bin_of(page_count)); bin < BIN_COUNT; bin = bin_next(range, bin + 1)) {
+    for (uint32_t bin = bin_next(range, bin_of(page_count)); bin < BIN_COUNT;
+         bin = bin_next(range, bin + 1)) {
         uint32_t first = range->bins[bin];
         /* Spans of an exact bin all fit alike; in a wide one a few are looked at, all in the last one. */
         for (uint32_t i = 0; first != NO_PAGE && (i < TRIES_MAX || bin == BIN_COUNT - 1); i++) {
@@ -279,8 +282,8 @@ slab_add(struct range *range, uint32_t class)
     if (page == NO_PAGE)
         return false;
     uint32_t index = page / SLAB_PAGE_COUNT;
-    range->slabs[index] = (struct slab){.class = (uint16_t)class,
-                                        .free_count = (uint16_t)class_object_count(class)};
+    range->slabs[index] = (struct slab){
+        .class = (uint16_t) class, .free_count = (uint16_t)class_object_count(class)};
     poison(page_address(range, page), SLAB_SIZE);
     slab_list_insert(range, index);
     range->class_empty[class]++;
@@ -405,7 +408,8 @@ range_create(struct range **out, size_t size)
     size_t meta_size = sizeof(struct range) + 128 + spans_size + slabs_size;
     size_t reserved_size = meta_size + usable_size + HUGE_SIZE;
     unsigned char *reserved = mmap(
-        NULL, reserved_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        NULL, reserved_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+        -1, 0);
     if (reserved == MAP_FAILED)
         return ERR(MEMORY_POOL);
     struct range *range = (struct range *)(void *)reserved;
@@ -413,7 +417,9 @@ range_create(struct range **out, size_t size)
     range->reserved_size = reserved_size;
     range->spans = (struct span *)(void *)(reserved + (sizeof(struct range) + 63) / 64 * 64);
     range->slabs = (struct slab *)(void *)((unsigned char *)range->spans + spans_size);
-    range->base = (unsigned char *)(((uintptr_t)reserved + meta_size + HUGE_SIZE - 1) / HUGE_SIZE * HUGE_SIZE);
+    range->base =
+        (unsigned char
+             *)(((uintptr_t)reserved + meta_size + HUGE_SIZE - 1) / HUGE_SIZE * HUGE_SIZE);
     range->page_count = (uint32_t)page_count;
     for (uint32_t i = 0; i < BIN_COUNT; i++)
         range->bins[i] = NO_PAGE;
@@ -444,8 +450,11 @@ range_bounds(const struct range *range, void **base, size_t *size)
 struct memory
 range_memory(struct range *range)
 {
-    return (struct memory){.allocate = range_allocate, .release = range_release, .state = range,
-                           .limit_size = (size_t)range->page_count * RANGE_PAGE_SIZE};
+    return (struct memory){
+        .allocate = range_allocate,
+        .release = range_release,
+        .state = range,
+        .limit_size = (size_t)range->page_count * RANGE_PAGE_SIZE};
 }
 
 void
@@ -472,8 +481,10 @@ range_check(const struct range *range)
     }
     for (uint32_t bin = 0; bin < BIN_COUNT; bin++) {
         assert((range->bins[bin] != NO_PAGE) == (range->bin_mask[bin / 64] >> bin % 64 & 1));
-        for (uint32_t at = range->bins[bin]; at != NO_PAGE; at = range->spans[at].next, free_span_count--)
-            assert(range->spans[at].state == SPAN_FREE && bin_of(range->spans[at].page_count) == bin);
+        for (uint32_t at = range->bins[bin]; at != NO_PAGE;
+             at = range->spans[at].next, free_span_count--)
+            assert(
+                range->spans[at].state == SPAN_FREE && bin_of(range->spans[at].page_count) == bin);
     }
     for (uint32_t class = 0; class < CLASS_COUNT; class ++)
         for (uint32_t at = range->class_list[class]; at != NO_PAGE; at = range->slabs[at].next)

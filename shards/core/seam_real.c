@@ -141,12 +141,13 @@ real_log(struct seam *seam, const char *line)
     aux_log(&real_of(seam)->group->aux, full);
 }
 
-static void __attribute__((noreturn))
-real_fatal(struct seam *seam, const char *line)
+static void __attribute__((noreturn)) real_fatal(struct seam *seam, const char *line)
 {
     char full[AUX_LINE_SIZE];
-    int size = snprintf(full, sizeof(full), "quiverd: fatal, shard %u: %s\n", seam->shard_index, line);
-    ssize_t written = write(STDERR_FILENO, full, (size_t)(size < AUX_LINE_SIZE ? size : AUX_LINE_SIZE - 1));
+    int size = snprintf(
+        full, sizeof(full), "quiverd: fatal, shard %u: %s\n", seam->shard_index, line);
+    ssize_t written = write(
+        STDERR_FILENO, full, (size_t)(size < AUX_LINE_SIZE ? size : AUX_LINE_SIZE - 1));
     (void)written;
     _exit(FATAL_EXIT_STATUS);
 }
@@ -163,7 +164,8 @@ shard_open(struct seam_group *group, uint32_t index, char *why, size_t why_size)
     if (result < 0) {
         snprintf(
             why, why_size,
-            "io_uring cannot be used here (%s); Quiver needs Linux 6.1 or later, sysctl kernel.io_uring_disabled=0, "
+            "io_uring cannot be used here (%s); Quiver needs Linux 6.1 or later, sysctl "
+            "kernel.io_uring_disabled=0, "
             "and in a container a seccomp profile that allows io_uring_setup",
             strerror(-result));
         return ERR(CONFIGURATION);
@@ -199,7 +201,8 @@ zeroed_aligned(size_t size)
 }
 
 err_t
-seam_group_create(struct seam_group **out, uint32_t shard_count, int directory_fd, char *why, size_t why_size)
+seam_group_create(
+    struct seam_group **out, uint32_t shard_count, int directory_fd, char *why, size_t why_size)
 {
     assert(shard_count > 0 && shard_count <= SHARD_COUNT_MAX);
     err_t err = ERR(MEMORY_POOL);
@@ -219,7 +222,8 @@ seam_group_create(struct seam_group **out, uint32_t shard_count, int directory_f
         spsc_create(&group->mail[i]);
     group->has_membarrier = membarrier_register();
     for (uint32_t i = 0; i < shard_count; i++) {
-        group->shards[i].seam = (struct seam){.ops = &real_ops, .shard_index = i, .shard_count = shard_count};
+        group->shards[i].seam = (struct seam){
+            .ops = &real_ops, .shard_index = i, .shard_count = shard_count};
         group->shards[i].inbox.event_fd = -1;
     }
     for (uint32_t i = 0; i < shard_count; i++) {
@@ -228,8 +232,12 @@ seam_group_create(struct seam_group **out, uint32_t shard_count, int directory_f
             goto fail;
     }
     ring_describe(&group->shards[0].ring, group->description, sizeof(group->description));
-    if (!group->has_membarrier)
-        strncat(group->description, ", no membarrier", sizeof(group->description) - strlen(group->description) - 1);
+    if (!group->has_membarrier) {
+        size_t used_size = strlen(group->description);
+        snprintf(
+            group->description + used_size, sizeof(group->description) - used_size,
+            ", no membarrier");
+    }
     int result = aux_start(&group->aux);
     if (result < 0) {
         snprintf(why, why_size, "the auxiliary thread cannot be started: %s", strerror(-result));
@@ -295,8 +303,9 @@ seam_memory_set(struct seam_group *group, uint32_t shard_index, struct range *ra
 uint64_t
 seam_shard_sleep_count(const struct seam *seam)
 {
-    const struct seam_real *real = (const struct seam_real *)(const void *)((const char *)seam -
-                                                                            offsetof(struct seam_real, seam));
+    const struct seam_real *real =
+        (const struct seam_real *)(const void
+                                       *)((const char *)seam - offsetof(struct seam_real, seam));
     return __atomic_load_n(&real->sleep_count, __ATOMIC_RELAXED);
 }
 
@@ -604,8 +613,8 @@ membarrier_try(struct seam_group *group)
 static void
 ring_sleep(struct seam_real *real, uint64_t wait_ns)
 {
-    struct __kernel_timespec timeout = {.tv_sec = (int64_t)(wait_ns / 1000000000u),
-                                        .tv_nsec = (int64_t)(wait_ns % 1000000000u)};
+    struct __kernel_timespec timeout = {
+        .tv_sec = (int64_t)(wait_ns / 1000000000u), .tv_nsec = (int64_t)(wait_ns % 1000000000u)};
     struct io_uring_cqe *cqe;
     __atomic_store_n(&real->sleeping, 1, __ATOMIC_RELEASE);
     if (membarrier_try(real->group) && !mail_is_there(real)) {
@@ -696,7 +705,9 @@ real_disk_open(struct seam *seam, const char *path, bool create, bool direct, io
         /* tmpfs and a few others: correct, only cached twice. */
         fd = openat(real->group->directory_fd, path, flags, 0640);
         if (fd >= 0 && !__atomic_exchange_n(&real->logged_indirect, true, __ATOMIC_RELAXED))
-            real_log(seam, "the file system of the data directory has no O_DIRECT; files go through the page cache");
+            real_log(
+                seam, "the file system of the data directory has no O_DIRECT; files go through the "
+                      "page cache");
     }
     if (fd < 0)
         return -errno;
@@ -717,7 +728,8 @@ real_disk_read(struct seam *seam, io_handle handle, void *buffer, size_t size, u
     (void)seam;
     size_t done_size = 0;
     while (done_size < size) {
-        ssize_t part = pread(handle, (char *)buffer + done_size, size - done_size, (off_t)(offset + done_size));
+        ssize_t part = pread(
+            handle, (char *)buffer + done_size, size - done_size, (off_t)(offset + done_size));
         if (part < 0 && errno == EINTR)
             continue;
         if (part < 0)
@@ -730,7 +742,8 @@ real_disk_read(struct seam *seam, io_handle handle, void *buffer, size_t size, u
 }
 
 static int64_t
-real_disk_write(struct seam *seam, io_handle handle, const void *buffer, size_t size, uint64_t offset)
+real_disk_write(
+    struct seam *seam, io_handle handle, const void *buffer, size_t size, uint64_t offset)
 {
     (void)seam;
     size_t done_size = 0;
@@ -789,7 +802,8 @@ entries_insert(struct disk_entry *out, size_t count, size_t max, const struct di
 static int64_t
 real_disk_list(struct seam *seam, const char *path, struct disk_entry *out, size_t max)
 {
-    int fd = openat(real_of(seam)->group->directory_fd, path_or_dot(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(
+        real_of(seam)->group->directory_fd, path_or_dot(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     DIR *directory = fdopendir(fd);
@@ -806,9 +820,10 @@ real_disk_list(struct seam *seam, const char *path, struct disk_entry *out, size
         if (strcmp(found->d_name, ".") == 0 || strcmp(found->d_name, "..") == 0)
             continue;
         /* Longer names are none of ours. */
-        if (strlen(found->d_name) >= sizeof(entry.name) || fstatat(fd, found->d_name, &status, 0) < 0)
+        size_t name_size = strlen(found->d_name);
+        if (name_size >= sizeof(entry.name) || fstatat(fd, found->d_name, &status, 0) < 0)
             continue;
-        strcpy(entry.name, found->d_name);
+        memcpy(entry.name, found->d_name, name_size);
         entry.size = S_ISREG(status.st_mode) ? (uint64_t)status.st_size : 0;
         entries_insert(out, (size_t)count, max, &entry);
         count++;
@@ -844,7 +859,8 @@ real_disk_rename(struct seam *seam, const char *from, const char *to)
 static int64_t
 real_disk_sync_directory(struct seam *seam, const char *path)
 {
-    int fd = openat(real_of(seam)->group->directory_fd, path_or_dot(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(
+        real_of(seam)->group->directory_fd, path_or_dot(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     int64_t result = result_of(fsync(fd));
@@ -857,13 +873,15 @@ real_disk_sync_directory(struct seam *seam, const char *path)
 static uint16_t
 socket_port(int fd)
 {
-    struct sockaddr_storage address = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address = {.v6 = {0}};
     socklen_t size = sizeof(address);
-    if (getsockname(fd, (struct sockaddr *)&address, &size) < 0)
+    if (getsockname(fd, &address.any, &size) < 0)
         return 0;
-    if (address.ss_family == AF_INET6)
-        return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
-    return ntohs(((struct sockaddr_in *)&address)->sin_port);
+    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
 }
 
 /* A bound socket, or -errno. `shared`: other shards may bind the same port. */
@@ -917,11 +935,13 @@ static err_t
 listen_locked(struct seam_group *group, const char *host, uint16_t *port, io_handle *handle)
 {
     struct listener_name *known = listener_lookup(group, host, *port);
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     struct addrinfo *addresses = NULL;
     char service[8];
     snprintf(service, sizeof(service), "%u", known ? known->bound_port : *port);
-    if (strlen(host) >= sizeof(known->host) || (!known && group->listener_count == LISTENER_COUNT_MAX))
+    if (strlen(host) >= sizeof(known->host) ||
+        (!known && group->listener_count == LISTENER_COUNT_MAX))
         return ERR(LIMIT);
     if (getaddrinfo(host[0] ? host : NULL, service, &hints, &addresses) != 0)
         return ERR(CONFIGURATION);
@@ -930,10 +950,11 @@ listen_locked(struct seam_group *group, const char *host, uint16_t *port, io_han
         fd = socket_listen(at, !known);
     freeaddrinfo(addresses);
     if (fd < 0)
-        return fd == -EADDRINUSE || fd == -EACCES || fd == -EADDRNOTAVAIL ? ERR(CONFIGURATION) : ERR_ERRNO(fd);
+        return fd == -EADDRINUSE || fd == -EACCES || fd == -EADDRNOTAVAIL ? ERR(CONFIGURATION)
+                                                                          : ERR_ERRNO(fd);
     if (!known) {
         known = &group->listeners[group->listener_count++];
-        strcpy(known->host, host);
+        snprintf(known->host, sizeof(known->host), "%s", host);
         known->asked_port = *port;
         known->bound_port = socket_port(fd);
     }
@@ -962,8 +983,9 @@ real_peer_name(struct seam *seam, io_handle handle, char *out, size_t out_size)
     socklen_t size = sizeof(address);
     char host[64], service[16];
     if (getpeername(handle, (struct sockaddr *)&address, &size) < 0 ||
-        getnameinfo((struct sockaddr *)&address, size, host, sizeof(host), service, sizeof(service),
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+        getnameinfo(
+            (struct sockaddr *)&address, size, host, sizeof(host), service, sizeof(service),
+            NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
         snprintf(out, out_size, "unknown");
         return;
     }

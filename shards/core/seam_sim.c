@@ -103,9 +103,13 @@ sim_event_add(
         sim->event_capacity = sim->event_capacity ? sim->event_capacity * 2 : 256;
         sim->events = sim_heap(sim->events, sim->event_capacity * sizeof(*sim->events));
     }
-    struct sim_event event = {.time_ns = sim_local_ns(sim) + delay_ns, .sequence = sim->event_sequence++,
-                              .subject = subject, .index = index, .shard_index = shard_index,
-                              .kind = (uint8_t)kind};
+    struct sim_event event = {
+        .time_ns = sim_local_ns(sim) + delay_ns,
+        .sequence = sim->event_sequence++,
+        .subject = subject,
+        .index = index,
+        .shard_index = shard_index,
+        .kind = (uint8_t)kind};
     size_t at = sim->event_total++;
     while (at > 0 && event_is_before(&event, &sim->events[(at - 1) / 2])) {
         sim->events[at] = sim->events[(at - 1) / 2];
@@ -124,7 +128,8 @@ event_pop(struct sim *sim)
         size_t child = at * 2 + 1;
         if (child >= sim->event_total)
             break;
-        if (child + 1 < sim->event_total && event_is_before(&sim->events[child + 1], &sim->events[child]))
+        if (child + 1 < sim->event_total &&
+            event_is_before(&sim->events[child + 1], &sim->events[child]))
             child++;
         if (!event_is_before(&sim->events[child], &last))
             break;
@@ -166,7 +171,8 @@ sim_handle_new(struct sim *sim, enum sim_handle_kind kind, uint32_t shard_index,
         sim->handle_count++;
         sim->handles = sim_heap(sim->handles, sim->handle_count * sizeof(*sim->handles));
     }
-    sim->handles[at] = (struct sim_handle){.kind = (uint8_t)kind, .shard_index = shard_index, .object = object};
+    sim->handles[at] = (struct sim_handle){
+        .kind = (uint8_t)kind, .shard_index = shard_index, .object = object};
     return (io_handle)at;
 }
 
@@ -272,11 +278,13 @@ sim_mail_push(struct seam *seam, uint32_t to, struct block *block)
     struct sim_ring *ring = &sim->shards[to].inbound[seam->shard_index];
     if (ring->count == sim->ring_count)
         return false;
-    uint64_t visible_ns = sim_local_ns(sim) + sim_delay(sim, sim->options.mail_delay_ns_max, 5000, 100);
+    uint64_t visible_ns = sim_local_ns(sim) +
+                          sim_delay(sim, sim->options.mail_delay_ns_max, 5000, 100);
     if (visible_ns < ring->last_visible_ns)
         visible_ns = ring->last_visible_ns;
     ring->last_visible_ns = visible_ns;
-    ring->entries[(ring->head + ring->count++) % SIM_RING_COUNT_MAX] = (struct sim_mail){block, visible_ns};
+    ring->entries[(ring->head + ring->count++) % SIM_RING_COUNT_MAX] = (struct sim_mail){
+        block, visible_ns};
     sim_trace(sim, visible_ns ^ (uint64_t)to << 56);
     return true;
 }
@@ -330,7 +338,8 @@ sim_poll(struct seam *seam, struct list_link *done, uint64_t wait_ns)
         wait_ns = 0;
     if (sim->is_draining && wait_ns > SIM_MILLISECOND)
         wait_ns = SIM_MILLISECOND;
-    shard->wake_ns = wait_ns < UINT64_MAX - shard->busy_until_ns ? shard->busy_until_ns + wait_ns : UINT64_MAX;
+    shard->wake_ns = wait_ns < UINT64_MAX - shard->busy_until_ns ? shard->busy_until_ns + wait_ns
+                                                                 : UINT64_MAX;
 }
 
 static void
@@ -339,7 +348,9 @@ sim_log(struct seam *seam, const char *line)
     struct sim *sim = sim_shard_of(seam)->sim;
     sim_trace(sim, hash_bytes(line, strlen(line), seam->shard_index));
     if (sim->options.verbose)
-        fprintf(stderr, "%12.6f shard %u: %s\n", (double)sim_local_ns(sim) / 1e9, seam->shard_index, line);
+        fprintf(
+            stderr, "%12.6f shard %u: %s\n", (double)sim_local_ns(sim) / 1e9, seam->shard_index,
+            line);
 }
 
 void
@@ -354,8 +365,7 @@ sim_escape(struct sim *sim)
     longjmp(sim->escape, 1);
 }
 
-static void __attribute__((noreturn))
-sim_fatal(struct seam *seam, const char *line)
+static void __attribute__((noreturn)) sim_fatal(struct seam *seam, const char *line)
 {
     struct sim *sim = sim_shard_of(seam)->sim;
     sim_log(seam, line);
@@ -382,8 +392,8 @@ sim_io_submit(struct seam *seam, struct io_op *op)
     case IO_CALL:
         assert(op->call);
         sim_event_add(
-            sim, sim_delay(sim, sim->options.disk_delay_ns_max, 200000, 50), SIM_EVENT_CALL, seam->shard_index,
-            op, 0);
+            sim, sim_delay(sim, sim->options.disk_delay_ns_max, 200000, 50), SIM_EVENT_CALL,
+            seam->shard_index, op, 0);
         return;
     case IO_CLOSE:
         assert(op->handle >= 0 && (size_t)op->handle < sim->handle_count);
@@ -429,10 +439,13 @@ shard_init(struct sim *sim, uint32_t index)
 {
     struct sim_shard *shard = &sim->shards[index];
     *shard = (struct sim_shard){.sim = sim, .wake_ns = sim->now_ns + sim_random(sim, 1000)};
-    shard->seam = (struct seam){.ops = &sim_ops, .shard_index = index, .shard_count = sim->shard_count};
+    shard->seam = (struct seam){
+        .ops = &sim_ops, .shard_index = index, .shard_count = sim->shard_count};
     uint64_t limit_size = sim->options.memory_limit_size;
-    shard->seam.memory = (struct memory){.allocate = sim_memory_allocate, .release = sim_memory_release,
-                                         .limit_size = limit_size ? limit_size : UINT64_C(256) << 20};
+    shard->seam.memory = (struct memory){
+        .allocate = sim_memory_allocate,
+        .release = sim_memory_release,
+        .limit_size = limit_size ? limit_size : UINT64_C(256) << 20};
     list_init(&shard->completed);
     list_init(&shard->allocations);
     shard->inbound = sim_heap(NULL, sim->shard_count * sizeof(*shard->inbound));

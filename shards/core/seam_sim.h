@@ -39,19 +39,19 @@ struct sim;
  * sim_options(). Chances are in parts per million. */
 struct sim_options {
     struct shard_program program;
-    uint64_t memory_limit_size;     /* per shard; 0 = 256 MiB */
-    uint32_t allocation_fail_ppm;   /* of each allocation while turning (not in program.start) */
-    uint32_t read_error_ppm;        /* -EIO */
-    uint32_t write_error_ppm;       /* -EIO; some sectors may have been written */
-    uint32_t connection_reset_ppm;  /* of each delivery of bytes from a client */
-    uint64_t disk_capacity_size;    /* sum of file sizes; beyond it -ENOSPC; 0 = no limit */
-    uint32_t mail_ring_count;       /* 0 = by chance, 2..64 */
-    uint64_t mail_delay_ns_max;     /* 0 = 5 us; now and then a hundred times longer */
-    uint64_t disk_delay_ns_max;     /* 0 = 200 us; now and then fifty times longer */
-    uint64_t network_delay_ns_max;  /* 0 = 50 us */
-    uint32_t turn_cost_ns_max;      /* 0 = 10 us: what a turn takes */
-    uint32_t stall_ppm;             /* of each turn: the thread is not scheduled for up to 20 ms */
-    bool verbose;                   /* log lines to standard error */
+    uint64_t memory_limit_size;    /* per shard; 0 = 256 MiB */
+    uint32_t allocation_fail_ppm;  /* of each allocation while turning (not in program.start) */
+    uint32_t read_error_ppm;       /* -EIO */
+    uint32_t write_error_ppm;      /* -EIO; some sectors may have been written */
+    uint32_t connection_reset_ppm; /* of each delivery of bytes from a client */
+    uint64_t disk_capacity_size;   /* sum of file sizes; beyond it -ENOSPC; 0 = no limit */
+    uint32_t mail_ring_count;      /* 0 = by chance, 2..64 */
+    uint64_t mail_delay_ns_max;    /* 0 = 5 us; now and then a hundred times longer */
+    uint64_t disk_delay_ns_max;    /* 0 = 200 us; now and then fifty times longer */
+    uint64_t network_delay_ns_max; /* 0 = 50 us */
+    uint32_t turn_cost_ns_max;     /* 0 = 10 us: what a turn takes */
+    uint32_t stall_ppm;            /* of each turn: the thread is not scheduled for up to 20 ms */
+    bool verbose;                  /* log lines to standard error */
 };
 
 struct sim *sim_create(uint64_t seed, uint32_t shard_count, const struct sim_options *options);
@@ -104,7 +104,8 @@ int64_t sim_disk_size(struct sim *sim, const char *path);
 /* Returns the bytes read. */
 size_t sim_disk_peek(struct sim *sim, const char *path, uint64_t offset, void *out, size_t size);
 /* Changes bytes, durably: rot, or a file from another tool. Creates the file and its directories. */
-void sim_disk_poke(struct sim *sim, const char *path, uint64_t offset, const void *data, size_t size);
+void
+sim_disk_poke(struct sim *sim, const char *path, uint64_t offset, const void *data, size_t size);
 
 /* A client of the program's listener. Connects to one of the shards that listen on `port`; -1 when none
  * does. Ids are never used twice. */

@@ -136,7 +136,7 @@ names_add(struct sim_names *names, const char *path, struct sim_file *file)
         names->items = sim_heap(names->items, (names->count + 1) * sizeof(*names->items));
         name = &names->items[names->count++];
         memset(name, 0, sizeof(*name));
-        strcpy(name->path, path);
+        memcpy(name->path, path, strlen(path) + 1);
     }
     name->file = file;
 }
@@ -235,8 +235,8 @@ file_grow(struct sim_file *file, uint64_t size)
     uint64_t page_count = (size + PAGE_SIZE - 1) / PAGE_SIZE;
     if (page_count > file->page_count) {
         uint64_t capacity = page_count > file->page_count * 2 ? page_count : file->page_count * 2;
-        file->pages = sim_heap(file->pages, capacity * sizeof(*file->pages));
-        memset(file->pages + file->page_count, 0, (capacity - file->page_count) * sizeof(*file->pages));
+        file->pages = sim_heap(file->pages, capacity * sizeof(void *));
+        memset(file->pages + file->page_count, 0, (capacity - file->page_count) * sizeof(void *));
         file->page_count = capacity;
     }
 }
@@ -286,11 +286,18 @@ disk_is_full(struct sim *sim, const struct sim_file *file, uint64_t end)
 
 /* Notes that `size` bytes are on their way. Zeros over zeros need no note. */
 static void
-piece_add(struct sim *sim, struct list_link *pieces, struct sim_file *file, const unsigned char *data, uint64_t offset, uint32_t size)
+piece_add(
+    struct sim *sim,
+    struct list_link *pieces,
+    struct sim_file *file,
+    const unsigned char *data,
+    uint64_t offset,
+    uint32_t size)
 {
     uint64_t index = offset / PAGE_SIZE;
     uint32_t in_page = (uint32_t)(offset % PAGE_SIZE);
     assert(size > 0 && in_page + size <= PAGE_SIZE);
+    assert(file->pages && index < file->page_count);
     if (!file->pages[index] && memcmp(data, zeros, size) == 0)
         return;
     struct sim_page *page = page_need(file, index);
@@ -309,7 +316,13 @@ piece_add(struct sim *sim, struct list_link *pieces, struct sim_file *file, cons
 }
 
 static void
-pieces_add(struct sim *sim, struct list_link *pieces, struct sim_file *file, const void *data, size_t size, uint64_t offset)
+pieces_add(
+    struct sim *sim,
+    struct list_link *pieces,
+    struct sim_file *file,
+    const void *data,
+    size_t size,
+    uint64_t offset)
 {
     const unsigned char *bytes = data;
     list_init(pieces);
@@ -614,7 +627,7 @@ sim_disk_open(struct seam *seam, const char *path, bool create, bool direct, io_
         return -ENOENT;
     if (!name) {
         struct name_change change = {.kind = NAME_ADD, .file = file_new(sim->disk, false)};
-        strcpy(change.path, normal);
+        memcpy(change.path, normal, sizeof(normal));
         change_add(sim, &change);
         name = names_lookup(&sim->disk->current, normal);
         blocking_cost(sim);
@@ -654,7 +667,8 @@ sim_disk_read(struct seam *seam, io_handle handle, void *buffer, size_t size, ui
 }
 
 int64_t
-sim_disk_write(struct seam *seam, io_handle handle, const void *buffer, size_t size, uint64_t offset)
+sim_disk_write(
+    struct seam *seam, io_handle handle, const void *buffer, size_t size, uint64_t offset)
 {
     struct sim *sim = sim_shard_of(seam)->sim;
     struct sim_handle *found = sim_handle_get(sim, handle, SIM_HANDLE_FILE);
@@ -688,7 +702,8 @@ sim_disk_sync(struct seam *seam, io_handle handle)
 int64_t
 sim_disk_handle_size(struct seam *seam, io_handle handle)
 {
-    const struct sim_handle *found = sim_handle_get(sim_shard_of(seam)->sim, handle, SIM_HANDLE_FILE);
+    const struct sim_handle *found = sim_handle_get(
+        sim_shard_of(seam)->sim, handle, SIM_HANDLE_FILE);
     return (int64_t)((const struct sim_file *)found->object)->current_size;
 }
 
@@ -715,7 +730,7 @@ entries_insert(struct disk_entry *out, size_t count, size_t max, const char *nam
     }
     if (at < max) {
         memset(&out[at], 0, sizeof(out[at]));
-        strcpy(out[at].name, name);
+        memcpy(out[at].name, name, strlen(name) + 1);
         out[at].size = size;
     }
 }

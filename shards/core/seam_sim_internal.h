@@ -55,7 +55,12 @@ struct sim_shard {
     struct sim_ring *inbound; /* one per sender */
 };
 
-enum sim_handle_kind { SIM_HANDLE_NONE, SIM_HANDLE_FILE, SIM_HANDLE_LISTENER, SIM_HANDLE_CONNECTION };
+enum sim_handle_kind {
+    SIM_HANDLE_NONE,
+    SIM_HANDLE_FILE,
+    SIM_HANDLE_LISTENER,
+    SIM_HANDLE_CONNECTION
+};
 
 struct sim_handle {
     uint8_t kind;
@@ -73,7 +78,7 @@ struct sim {
     uint64_t trace_hash;
     uint64_t event_count;
     uint64_t now_ns;
-    uint64_t elapsed_ns; /* of the turn that runs now */
+    uint64_t elapsed_ns;      /* of the turn that runs now */
     struct sim_event *events; /* binary heap by (time, sequence) */
     size_t event_capacity, event_total;
     uint64_t event_sequence;
@@ -105,7 +110,8 @@ sim_local_ns(const struct sim *sim)
     return sim->now_ns + sim->elapsed_ns;
 }
 
-void *sim_heap(void *old, size_t size); /* realloc that aborts: the simulator itself must not fail */
+void *
+sim_heap(void *old, size_t size); /* realloc that aborts: the simulator itself must not fail */
 void sim_heap_free(void *pointer);
 bool sim_chance(struct sim *sim, uint32_t ppm);
 /* 1..max, now and then up to max * rare_factor. */
@@ -118,7 +124,8 @@ void sim_event_add(
     void *subject,
     uint32_t index);
 void sim_complete(struct sim *sim, uint32_t shard_index, struct io_op *op, int64_t result);
-io_handle sim_handle_new(struct sim *sim, enum sim_handle_kind kind, uint32_t shard_index, void *object);
+io_handle
+sim_handle_new(struct sim *sim, enum sim_handle_kind kind, uint32_t shard_index, void *object);
 struct sim_handle *sim_handle_get(struct sim *sim, io_handle handle, enum sim_handle_kind kind);
 /* Leaves the running shard's code; the machine is down. */
 _Noreturn void sim_escape(struct sim *sim);
@@ -130,10 +137,13 @@ void sim_disk_complete(struct sim *sim, const struct sim_event *event);
 void sim_disk_forget(struct sim *sim, void *request);
 void sim_disk_close(struct sim *sim, struct sim_handle *handle);
 void sim_disk_crash(struct sim *sim);
-int64_t sim_disk_open(struct seam *seam, const char *path, bool create, bool direct, io_handle *handle);
+int64_t
+sim_disk_open(struct seam *seam, const char *path, bool create, bool direct, io_handle *handle);
 int64_t sim_disk_close_now(struct seam *seam, io_handle handle);
-int64_t sim_disk_read(struct seam *seam, io_handle handle, void *buffer, size_t size, uint64_t offset);
-int64_t sim_disk_write(struct seam *seam, io_handle handle, const void *buffer, size_t size, uint64_t offset);
+int64_t
+sim_disk_read(struct seam *seam, io_handle handle, void *buffer, size_t size, uint64_t offset);
+int64_t sim_disk_write(
+    struct seam *seam, io_handle handle, const void *buffer, size_t size, uint64_t offset);
 int64_t sim_disk_sync(struct seam *seam, io_handle handle);
 int64_t sim_disk_handle_size(struct seam *seam, io_handle handle);
 int64_t sim_disk_list(struct seam *seam, const char *path, struct disk_entry *out, size_t max);

@@ -137,7 +137,11 @@ pipe_read(struct sim_pipe *pipe, unsigned char *out, size_t size)
 
 static void
 connection_event(
-    struct sim *sim, struct sim_connection *connection, enum sim_event_kind kind, uint64_t delay_ns, uint32_t index)
+    struct sim *sim,
+    struct sim_connection *connection,
+    enum sim_event_kind kind,
+    uint64_t delay_ns,
+    uint32_t index)
 {
     connection->event_count++;
     sim_event_add(sim, delay_ns, kind, connection->shard_index, connection, index);
@@ -147,10 +151,12 @@ connection_event(
 static void
 pipe_travel(struct sim *sim, struct sim_connection *connection, struct sim_pipe *pipe, size_t size)
 {
-    enum sim_event_kind kind = pipe == &connection->to_server ? SIM_EVENT_TO_SERVER : SIM_EVENT_TO_CLIENT;
+    enum sim_event_kind kind = pipe == &connection->to_server ? SIM_EVENT_TO_SERVER
+                                                              : SIM_EVENT_TO_CLIENT;
     uint64_t local_ns = sim_local_ns(sim);
     do {
-        size_t part = size > 1 && sim_random(sim, 2) == 0 ? 1 + (size_t)sim_random(sim, size) : size;
+        size_t part = size > 1 && sim_random(sim, 2) == 0 ? 1 + (size_t)sim_random(sim, size)
+                                                          : size;
         uint64_t at_ns = local_ns + sim_delay(sim, sim->options.network_delay_ns_max, 50000, 50);
         if (at_ns < pipe->last_arrival_ns)
             at_ns = pipe->last_arrival_ns;
@@ -231,7 +237,8 @@ accept_try(struct sim *sim, struct sim_listener *listener)
     struct sim_connection *connection = list_entry(link, struct sim_connection, link);
     list_push_back(&sim->net->connections, link);
     connection->listener = NULL;
-    connection->handle = sim_handle_new(sim, SIM_HANDLE_CONNECTION, connection->shard_index, connection);
+    connection->handle = sim_handle_new(
+        sim, SIM_HANDLE_CONNECTION, connection->shard_index, connection);
     listener->accept = NULL;
     sim_complete(sim, listener->shard_index, op, connection->handle);
 }
@@ -241,13 +248,15 @@ sim_net_submit(struct sim_shard *shard, struct io_op *op)
 {
     struct sim *sim = shard->sim;
     if (op->kind == IO_ACCEPT) {
-        struct sim_listener *listener = sim_handle_get(sim, op->handle, SIM_HANDLE_LISTENER)->object;
+        struct sim_listener *listener =
+            sim_handle_get(sim, op->handle, SIM_HANDLE_LISTENER)->object;
         assert(!listener->accept && listener->shard_index == shard->seam.shard_index);
         listener->accept = op;
         accept_try(sim, listener);
         return;
     }
-    struct sim_connection *connection = sim_handle_get(sim, op->handle, SIM_HANDLE_CONNECTION)->object;
+    struct sim_connection *connection =
+        sim_handle_get(sim, op->handle, SIM_HANDLE_CONNECTION)->object;
     assert(connection->shard_index == shard->seam.shard_index && op->size > 0);
     struct io_op **slot = op->kind == IO_RECV ? &connection->recv : &connection->send;
     assert(!*slot);
@@ -256,7 +265,8 @@ sim_net_submit(struct sim_shard *shard, struct io_op *op)
 }
 
 static void
-bytes_arrive(struct sim *sim, struct sim_connection *connection, struct sim_pipe *pipe, uint32_t size)
+bytes_arrive(
+    struct sim *sim, struct sim_connection *connection, struct sim_pipe *pipe, uint32_t size)
 {
     pipe->arrived += size;
     assert(pipe->arrived <= pipe->written);
@@ -349,7 +359,8 @@ void
 sim_net_peer_name(struct seam *seam, io_handle handle, char *out, size_t out_size)
 {
     struct sim *sim = sim_shard_of(seam)->sim;
-    const struct sim_connection *connection = sim_handle_get(sim, handle, SIM_HANDLE_CONNECTION)->object;
+    const struct sim_connection *connection =
+        sim_handle_get(sim, handle, SIM_HANDLE_CONNECTION)->object;
     snprintf(out, out_size, "client:%lld", (long long)connection->client);
 }
 
@@ -392,8 +403,11 @@ sim_client_connect(struct sim *sim, uint16_t port)
     }
     assert(listener);
     struct sim_connection *connection = sim_heap(NULL, sizeof(*connection));
-    *connection = (struct sim_connection){.client = net->client_next++, .shard_index = listener->shard_index,
-                                          .handle = -1, .listener = listener};
+    *connection = (struct sim_connection){
+        .client = net->client_next++,
+        .shard_index = listener->shard_index,
+        .handle = -1,
+        .listener = listener};
     connection->to_server.data = sim_heap(NULL, WINDOW_SIZE);
     connection->to_client.data = sim_heap(NULL, WINDOW_SIZE);
     list_push_back(&listener->waiting, &connection->link);

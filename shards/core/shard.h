@@ -38,7 +38,7 @@ enum task_class {
 };
 
 enum task_result {
-    TASK_DONE,  /* nothing to do until task_ready is called again; the loop does not touch the task any more */
+    TASK_DONE, /* nothing to do until task_ready is called again; the loop does not touch the task any more */
     TASK_AGAIN, /* slice used up: run me again after others had their turn */
 };
 
@@ -46,7 +46,7 @@ struct task {
     struct list_link link;
     enum task_result (*run)(struct task *task);
     uint8_t class;
-    bool ready; /* in a run queue */
+    bool ready;        /* in a run queue */
     uint32_t priority; /* TASK_EXCHANGE: higher runs first; those above 31 count as 31 */
 };
 
@@ -62,8 +62,10 @@ struct timer {
 
 /* Counters anyone may read; written by the owner only, with relaxed atomic stores. */
 struct shard_metrics {
-    _Alignas(128) uint64_t turns, tasks_run, mail_blocks_sent, mail_blocks_received, mail_messages_received;
-    uint64_t sleeps, doorbells_rung, stalls, stall_ns_max, wal_frames, wal_bytes, commits, aborts, conflicts;
+    _Alignas(128) uint64_t turns, tasks_run, mail_blocks_sent, mail_blocks_received,
+        mail_messages_received;
+    uint64_t sleeps, doorbells_rung, stalls, stall_ns_max, wal_frames, wal_bytes, commits, aborts,
+        conflicts;
     uint64_t rows_expanded, queries;
 };
 
@@ -71,7 +73,8 @@ struct shard_metrics {
 static inline void
 metric_add(uint64_t *counter, uint64_t amount)
 {
-    __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + amount, __ATOMIC_RELAXED);
+    __atomic_store_n(
+        counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + amount, __ATOMIC_RELAXED);
 }
 
 static inline uint64_t
@@ -86,7 +89,8 @@ struct shard {
     uint32_t index;
     uint32_t count;
     uint64_t now_ns; /* the clock as it stood early in this turn: shard_now_ns() */
-    uint64_t work_count; /* messages, completions, timers and tasks so far: unchanged by an idle turn */
+    uint64_t
+        work_count; /* messages, completions, timers and tasks so far: unchanged by an idle turn */
     struct seam *seam;
     struct mailbox *mailbox;
     struct catalog *catalog;
@@ -128,7 +132,8 @@ struct shard_program {
     void (*finish)(struct shard *shard, void *context);
 };
 
-void task_init(struct task *task, enum task_class class, enum task_result (*run)(struct task *task));
+void
+task_init(struct task *task, enum task_class class, enum task_result (*run)(struct task *task));
 /* Puts the task in its run queue unless it is there already. */
 void task_ready(struct shard *shard, struct task *task);
 /* Takes it out of the run queue; it may be freed after this. From inside its own run: only if that run
@@ -139,7 +144,11 @@ void task_cancel(struct shard *shard, struct task *task);
 bool task_slice_is_over(struct shard *shard);
 
 /* Arms the timer, or moves it when it is armed. `expired` runs in step 3 and may start it again. */
-void timer_start(struct shard *shard, struct timer *timer, uint64_t delay_ns, void (*expired)(struct timer *timer));
+void timer_start(
+    struct shard *shard,
+    struct timer *timer,
+    uint64_t delay_ns,
+    void (*expired)(struct timer *timer));
 void timer_stop(struct shard *shard, struct timer *timer);
 
 /* While the count is above zero the shard spins a little before it sleeps: a query or commit is out. */

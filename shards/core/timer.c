@@ -21,7 +21,8 @@
 static bool
 timer_is_before(const struct timer *a, const struct timer *b)
 {
-    return a->deadline_ns != b->deadline_ns ? a->deadline_ns < b->deadline_ns : a->sequence < b->sequence;
+    return a->deadline_ns != b->deadline_ns ? a->deadline_ns < b->deadline_ns
+                                            : a->sequence < b->sequence;
 }
 
 /* Joins two heaps whose roots have no siblings. */

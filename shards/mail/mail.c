@@ -72,8 +72,8 @@ struct mailbox {
     struct list_link free;
     struct mail_gauge gauge;
     uint64_t dirty;
-    bool is_starved;        /* the pool refused, and nothing came home since */
-    struct block *writing;  /* between mail_open and mail_close */
+    bool is_starved;       /* the pool refused, and nothing came home since */
+    struct block *writing; /* between mail_open and mail_close */
     uint32_t writing_to;
     struct block *handling; /* whose messages are being handled */
     struct list_link inbound[CLASS_COUNT];
@@ -384,11 +384,11 @@ mail_open(struct shard *shard, uint32_t to, enum message_type type, uint64_t sco
     if (!block)
         return NULL;
     if (block->used_size == 0)
-        block->class = (uint8_t)class;
+        block->class = (uint8_t) class;
     assert(block->class == class && block->capacity - block->used_size >= total);
     struct message *message = (struct message *)(void *)(block->data + block->used_size);
-    *message = (struct message){.size = size, .type = (uint16_t)type, .from = (uint16_t)shard->index,
-                                .scope = scope};
+    *message = (struct message){
+        .size = size, .type = (uint16_t)type, .from = (uint16_t)shard->index, .scope = scope};
     block->used_size += total;
     block->message_count++;
     mailbox->writing = block;

@@ -35,7 +35,11 @@
 #include "base/error.h"
 #include "shards/core/shard.h"
 
-enum message_class { MESSAGE_CLASS_REPLY = 1, MESSAGE_CLASS_CONTROL = 2, MESSAGE_CLASS_EXCHANGE = 3 };
+enum message_class {
+    MESSAGE_CLASS_REPLY = 1,
+    MESSAGE_CLASS_CONTROL = 2,
+    MESSAGE_CLASS_EXCHANGE = 3
+};
 
 enum message_type {
     MESSAGE_NONE = 0,
@@ -49,7 +53,7 @@ enum message_type {
 struct message {
     uint32_t size; /* of the payload, bytes */
     uint16_t type;
-    uint16_t from; /* sending shard */
+    uint16_t from;  /* sending shard */
     uint64_t scope; /* the sender's or receiver's query, transaction, ... ; meaning is the type's */
 };
 static_assert(sizeof(struct message) == 16, "payloads stay aligned");
@@ -66,10 +70,17 @@ void mail_handler_set(struct shard *shard, enum message_type type, message_handl
 
 /* Opens a message of exactly `size` payload bytes to shard `to`. Returns where to write the payload
  * (aligned to 16), or NULL when there is no memory. Nothing else may be opened before mail_close. */
-void *mail_open(struct shard *shard, uint32_t to, enum message_type type, uint64_t scope, uint32_t size);
+void *
+mail_open(struct shard *shard, uint32_t to, enum message_type type, uint64_t scope, uint32_t size);
 void mail_close(struct shard *shard);
 /* open + copy + close. */
-err_t mail_send(struct shard *shard, uint32_t to, enum message_type type, uint64_t scope, const void *payload, uint32_t size);
+err_t mail_send(
+    struct shard *shard,
+    uint32_t to,
+    enum message_type type,
+    uint64_t scope,
+    const void *payload,
+    uint32_t size);
 /* Sends blocks that are not full yet; the loop does this at the end of each turn. */
 void mail_flush(struct shard *shard);
 
@@ -86,7 +97,7 @@ uint32_t mail_backlog_count(const struct shard *shard, uint32_t to);
 struct mail_gauge {
     uint32_t block_limit_count;
     uint32_t block_held_count; /* taken from memory, never given back before the end */
-    uint32_t block_out_count;  /* not free: being written, queued, travelling, or read by somebody */
+    uint32_t block_out_count; /* not free: being written, queued, travelling, or read by somebody */
     uint64_t jumbo_limit_size;
     uint64_t jumbo_size; /* messages larger than a block, not yet home */
 };

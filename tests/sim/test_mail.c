@@ -17,8 +17,8 @@ struct storm_shard {
     struct shard *shard;
     struct task task;
     uint32_t ping_sent, pong_received, batch_sent, batch_received;
-    uint32_t ping_next[SHARDS_MAX], batch_next[SHARDS_MAX];         /* numbers for each receiver */
-    uint32_t ping_expected[SHARDS_MAX], pong_expected[SHARDS_MAX];  /* numbers from each sender */
+    uint32_t ping_next[SHARDS_MAX], batch_next[SHARDS_MAX];        /* numbers for each receiver */
+    uint32_t ping_expected[SHARDS_MAX], pong_expected[SHARDS_MAX]; /* numbers from each sender */
     uint32_t batch_expected[SHARDS_MAX];
     uint32_t refused_count; /* mail_open returned NULL */
     struct block *held[HELD_MAX];
@@ -173,7 +173,9 @@ storm_run(struct task *task)
                 me->ping_sent++;
                 shard_outstanding_add(shard, 1);
             }
-        } else if (me->batch_sent < BATCHES && numbered_send(me, to, MESSAGE_RUN_BATCH, &me->batch_next[to])) {
+        } else if (
+            me->batch_sent < BATCHES &&
+            numbered_send(me, to, MESSAGE_RUN_BATCH, &me->batch_next[to])) {
             me->batch_sent++;
         }
         if (task_slice_is_over(shard))
@@ -232,19 +234,23 @@ storm_play(uint64_t seed, uint32_t shard_count, uint32_t block_limit_count, uint
     static struct storm storm;
     memset(&storm, 0, sizeof(storm));
     storm.block_limit_count = block_limit_count;
-    struct sim_options options = {.program = {.context = &storm, .start = storm_start, .drain = storm_drain},
-                                  .stall_ppm = 500};
+    struct sim_options options = {
+        .program = {.context = &storm, .start = storm_start, .drain = storm_drain},
+        .stall_ppm = 500};
     struct sim *sim = sim_create(seed, shard_count, &options);
     storm.sim = sim;
     assert_int_equal(sim_start(sim), 0);
     if (!sim_run_until(sim, storm_is_over, &storm, 60 * SIM_SECOND))
-        fail_msg("seed %llu, %u shards: the storm did not end", (unsigned long long)seed, shard_count);
+        fail_msg(
+            "seed %llu, %u shards: the storm did not end", (unsigned long long)seed, shard_count);
     *refused_count = 0;
     for (uint32_t i = 0; i < shard_count; i++)
         *refused_count += storm.shards[i].refused_count;
     uint64_t hash = sim_trace_hash(sim);
     if (!sim_stop(sim, SIM_SECOND))
-        fail_msg("seed %llu, %u shards: blocks did not come home", (unsigned long long)seed, shard_count);
+        fail_msg(
+            "seed %llu, %u shards: blocks did not come home", (unsigned long long)seed,
+            shard_count);
     sim_delete(sim);
     return hash;
 }

@@ -65,8 +65,14 @@ static void
 page_write(struct io_op *op, unsigned char byte, uint64_t offset, bool durable)
 {
     memset(world.buffer, byte, PAGE);
-    *op = (struct io_op){.done = op_done, .kind = IO_WRITE, .durable = durable, .handle = world.file,
-                         .buffer = world.buffer, .size = PAGE, .offset = offset};
+    *op = (struct io_op){
+        .done = op_done,
+        .kind = IO_WRITE,
+        .durable = durable,
+        .handle = world.file,
+        .buffer = world.buffer,
+        .size = PAGE,
+        .offset = offset};
     io_submit(world.shard->seam, op);
 }
 
@@ -332,7 +338,8 @@ echo_received(struct io_op *op)
 {
     struct echo *echo = list_entry(op, struct echo, recv);
     if (op->result <= 0) {
-        echo->close = (struct io_op){.done = echo_closed, .kind = IO_CLOSE, .handle = echo->connection};
+        echo->close = (struct io_op){
+            .done = echo_closed, .kind = IO_CLOSE, .handle = echo->connection};
         io_submit(echo->shard->seam, &echo->close);
         return;
     }
@@ -347,8 +354,12 @@ echo_accepted(struct io_op *op)
     struct echo *echo = list_entry(op, struct echo, accept);
     assert_true(op->result >= 0);
     echo->connection = (io_handle)op->result;
-    echo->recv = (struct io_op){.done = echo_received, .kind = IO_RECV, .handle = echo->connection,
-                                .buffer = echo->bytes, .size = sizeof(echo->bytes)};
+    echo->recv = (struct io_op){
+        .done = echo_received,
+        .kind = IO_RECV,
+        .handle = echo->connection,
+        .buffer = echo->bytes,
+        .size = sizeof(echo->bytes)};
     echo->send = (struct io_op){.done = echo_sent, .kind = IO_SEND, .handle = echo->connection};
     echo_recv(echo);
 }
@@ -361,7 +372,8 @@ echo_start(struct shard *shard, void *context)
     echo->shard = shard;
     shard->net = all;
     err_t err = shard->seam->ops->listen(shard->seam, "localhost", &all->port, &echo->listener);
-    echo->accept = (struct io_op){.done = echo_accepted, .kind = IO_ACCEPT, .handle = echo->listener};
+    echo->accept = (struct io_op){
+        .done = echo_accepted, .kind = IO_ACCEPT, .handle = echo->listener};
     io_submit(shard->seam, &echo->accept);
     return err;
 }

@@ -64,7 +64,8 @@ random_churn_keeps_contents_and_structure(void **state)
         size_t i = draw % SLOTS;
         if (slots[i].data) {
             size_t size = slots[i].size;
-            assert_true(slots[i].data[0] == slots[i].mark && slots[i].data[size - 1] == slots[i].mark);
+            assert_true(
+                slots[i].data[0] == slots[i].mark && slots[i].data[size - 1] == slots[i].mark);
             memory_release(&memory, slots[i].data, size);
             slots[i].data = NULL;
             continue;

@@ -30,7 +30,7 @@ static int
 directory_create(void **state)
 {
     (void)state;
-    strcpy(directory, "/tmp/quiver-test-XXXXXX");
+    snprintf(directory, sizeof(directory), "/tmp/quiver-test-XXXXXX");
     return mkdtemp(directory) ? 0 : -1;
 }
 
@@ -46,8 +46,11 @@ directory_remove(void **state)
 static struct runtime *
 runtime_of(uint32_t shard_count, struct shard_program program)
 {
-    struct runtime_options options = {.data_directory = directory, .shard_count = shard_count,
-                                      .memory_size = (uint64_t)shard_count << 26, .program = program};
+    struct runtime_options options = {
+        .data_directory = directory,
+        .shard_count = shard_count,
+        .memory_size = (uint64_t)shard_count << 26,
+        .program = program};
     struct runtime *runtime = NULL;
     char why[256];
     if (runtime_start(&options, &runtime, why, sizeof(why)))
@@ -150,7 +153,8 @@ mail_storm_between_threads(void **state)
 {
     (void)state;
     for (uint32_t shard_count = 1; shard_count <= 3; shard_count++) {
-        struct runtime *runtime = runtime_of(shard_count, (struct shard_program){NULL, storm_start, storm_drain, NULL});
+        struct runtime *runtime = runtime_of(
+            shard_count, (struct shard_program){NULL, storm_start, storm_drain, NULL});
         runtime_stop(runtime); /* ends when drained: everything answered, every block home */
         runtime_finish(runtime);
         for (uint32_t i = 0; i < shard_count; i++)
@@ -214,7 +218,8 @@ static void
 sleeping_shards_are_woken(void **state)
 {
     (void)state;
-    struct runtime *runtime = runtime_of(2, (struct shard_program){NULL, paused_start, paused_drain, NULL});
+    struct runtime *runtime = runtime_of(
+        2, (struct shard_program){NULL, paused_start, paused_drain, NULL});
     /* Long enough to end by doorbells alone: while stopping, shards look by themselves every millisecond. */
     assert_false(runtime_wait(runtime, 500 * MILLISECOND));
     runtime_stop(runtime);
@@ -240,9 +245,14 @@ static void file_next(struct io_op *op);
 static void
 file_submit(enum io_kind kind, unsigned char *buffer, size_t size, uint64_t offset)
 {
-    file_test.op = (struct io_op){.done = file_next, .kind = (uint8_t)kind, .durable = true,
-                                  .handle = file_test.handle, .buffer = buffer, .size = size,
-                                  .offset = offset};
+    file_test.op = (struct io_op){
+        .done = file_next,
+        .kind = (uint8_t)kind,
+        .durable = true,
+        .handle = file_test.handle,
+        .buffer = buffer,
+        .size = size,
+        .offset = offset};
     io_submit(file_test.shard->seam, &file_test.op);
 }
 
@@ -324,7 +334,8 @@ static void
 durable_write_reads_back(void **state)
 {
     (void)state;
-    struct runtime *runtime = runtime_of(1, (struct shard_program){NULL, file_start, file_drain, file_finish});
+    struct runtime *runtime = runtime_of(
+        1, (struct shard_program){NULL, file_start, file_drain, file_finish});
     runtime_stop(runtime);
     runtime_finish(runtime);
     assert_true(file_test.is_over);
@@ -414,8 +425,12 @@ echo_accepted(struct io_op *op)
     io_handle handle = (io_handle)op->result;
     echo->close_completed = false;
     echo->shard->seam->ops->peer_name(echo->shard->seam, handle, echo->peer, sizeof(echo->peer));
-    echo->recv = (struct io_op){.done = echo_received, .kind = IO_RECV, .handle = handle,
-                                .buffer = echo->bytes, .size = sizeof(echo->bytes)};
+    echo->recv = (struct io_op){
+        .done = echo_received,
+        .kind = IO_RECV,
+        .handle = handle,
+        .buffer = echo->bytes,
+        .size = sizeof(echo->bytes)};
     echo->send = (struct io_op){.done = echo_sent, .kind = IO_SEND, .handle = handle};
     echo_recv(echo);
 }
@@ -430,7 +445,8 @@ echo_start(struct shard *shard, void *context)
     if (err)
         return err;
     __atomic_store_n(&echo_port, port, __ATOMIC_RELAXED);
-    echo->accept = (struct io_op){.done = echo_accepted, .kind = IO_ACCEPT, .handle = echo->listener};
+    echo->accept = (struct io_op){
+        .done = echo_accepted, .kind = IO_ACCEPT, .handle = echo->listener};
     io_submit(shard->seam, &echo->accept);
     return 0;
 }
@@ -487,7 +503,9 @@ bytes_are_echoed_over_sockets(void **state)
     }
     runtime_stop(runtime);
     runtime_finish(runtime);
-    assert_true(strncmp(echoes[0].peer, "127.0.0.1:", 10) == 0 || strncmp(echoes[1].peer, "127.0.0.1:", 10) == 0);
+    assert_true(
+        strncmp(echoes[0].peer, "127.0.0.1:", 10) == 0 ||
+        strncmp(echoes[1].peer, "127.0.0.1:", 10) == 0);
 }
 
 static void
@@ -504,12 +522,15 @@ port_of_somebody_else_is_refused(void **state)
     assert_int_equal(listen(fd, 5), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
     uint16_t port = ntohs(address.sin_port);
-    struct runtime_options options = {.data_directory = directory, .shard_count = 2,
-                                      .memory_size = UINT64_C(1) << 27,
-                                      .program = {.context = &port, .start = echo_start}};
+    struct runtime_options options = {
+        .data_directory = directory,
+        .shard_count = 2,
+        .memory_size = UINT64_C(1) << 27,
+        .program = {.context = &port, .start = echo_start}};
     struct runtime *runtime;
     char why[256];
-    assert_int_equal(err_code(runtime_start(&options, &runtime, why, sizeof(why))), ERR_CONFIGURATION);
+    assert_int_equal(
+        err_code(runtime_start(&options, &runtime, why, sizeof(why))), ERR_CONFIGURATION);
     assert_true(strlen(why) > 10);
     close(fd);
 }
@@ -564,7 +585,8 @@ timers_begin(struct shard *shard, void *context)
     timer_start(shard, &timers_test.late, 60 * MILLISECOND, late_expired);
     timer_start(shard, &timers_test.early, 10 * MILLISECOND, early_expired);
     timer_start(shard, &timers_test.stopped, 30 * MILLISECOND, late_expired);
-    timers_test.call = (struct io_op){.done = call_done, .kind = IO_CALL, .call = slow_call, .call_argument = &answer};
+    timers_test.call = (struct io_op){
+        .done = call_done, .kind = IO_CALL, .call = slow_call, .call_argument = &answer};
     io_submit(shard->seam, &timers_test.call);
     return 0;
 }
@@ -614,9 +636,10 @@ static void
 second_runtime_on_a_directory_is_refused(void **state)
 {
     (void)state;
-    struct runtime *first = runtime_of(1, (struct shard_program){NULL, NULL, NULL, NULL}), *second = NULL;
-    struct runtime_options options = {.data_directory = directory, .shard_count = 1,
-                                      .memory_size = UINT64_C(1) << 26};
+    struct runtime *first = runtime_of(1, (struct shard_program){NULL, NULL, NULL, NULL}),
+                   *second = NULL;
+    struct runtime_options options = {
+        .data_directory = directory, .shard_count = 1, .memory_size = UINT64_C(1) << 26};
     char why[256];
     err_t err = runtime_start(&options, &second, why, sizeof(why));
     assert_int_equal(err_code(err), ERR_DIRECTORY_IN_USE);
@@ -649,13 +672,16 @@ static void
 failed_start_ends_all_shards(void **state)
 {
     (void)state;
-    struct runtime_options options = {.data_directory = directory, .shard_count = 3,
-                                      .memory_size = UINT64_C(1) << 27,
-                                      .program = {.start = failing_start, .finish = failing_finish}};
+    struct runtime_options options = {
+        .data_directory = directory,
+        .shard_count = 3,
+        .memory_size = UINT64_C(1) << 27,
+        .program = {.start = failing_start, .finish = failing_finish}};
     struct runtime *runtime;
     char why[256];
     finished_count = 0;
-    assert_int_equal(err_code(runtime_start(&options, &runtime, why, sizeof(why))), ERR_STORAGE_DAMAGE);
+    assert_int_equal(
+        err_code(runtime_start(&options, &runtime, why, sizeof(why))), ERR_STORAGE_DAMAGE);
     assert_int_equal(finished_count, 3);
     assert_non_null(strstr(why, "shard 1"));
 }
@@ -666,20 +692,28 @@ impossible_options_are_refused(void **state)
     (void)state;
     struct runtime *runtime;
     char why[256];
-    struct runtime_options options = {.data_directory = directory, .shard_count = 1, .cpus = "0-",
-                                      .memory_size = UINT64_C(1) << 26};
-    assert_int_equal(err_code(runtime_start(&options, &runtime, why, sizeof(why))), ERR_CONFIGURATION);
+    struct runtime_options options = {
+        .data_directory = directory,
+        .shard_count = 1,
+        .cpus = "0-",
+        .memory_size = UINT64_C(1) << 26};
+    assert_int_equal(
+        err_code(runtime_start(&options, &runtime, why, sizeof(why))), ERR_CONFIGURATION);
     assert_non_null(strstr(why, "0-"));
     options.cpus = "1000";
-    assert_int_equal(err_code(runtime_start(&options, &runtime, why, sizeof(why))), ERR_CONFIGURATION);
+    assert_int_equal(
+        err_code(runtime_start(&options, &runtime, why, sizeof(why))), ERR_CONFIGURATION);
     options.cpus = NULL;
     options.shard_count = 65;
-    assert_int_equal(err_code(runtime_start(&options, &runtime, why, sizeof(why))), ERR_CONFIGURATION);
+    assert_int_equal(
+        err_code(runtime_start(&options, &runtime, why, sizeof(why))), ERR_CONFIGURATION);
     options.shard_count = 1;
     options.memory_size = 1 << 20;
-    assert_int_equal(err_code(runtime_start(&options, &runtime, why, sizeof(why))), ERR_CONFIGURATION);
+    assert_int_equal(
+        err_code(runtime_start(&options, &runtime, why, sizeof(why))), ERR_CONFIGURATION);
     options.data_directory = "/dev/null";
-    assert_int_equal(err_code(runtime_start(&options, &runtime, why, sizeof(why))), ERR_CONFIGURATION);
+    assert_int_equal(
+        err_code(runtime_start(&options, &runtime, why, sizeof(why))), ERR_CONFIGURATION);
 }
 
 /* ---- a stall ---- */
