@@ -279,6 +279,7 @@ pointers_grow(struct pool *pool, void ***items, uint32_t count, uint32_t *capaci
 static err_t
 token_apply(struct catalog *catalog, const struct catalog_change *change)
 {
+    assert(change->name.data);
     uint32_t known = token_find(catalog, change->kind, change->name);
     if (known != TOKEN_NONE)
         return known == change->token ? 0 : ERR(STORAGE_DAMAGE);
