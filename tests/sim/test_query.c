@@ -153,6 +153,8 @@ engines_are_empty(void *context)
 static void
 assert_nothing_left(struct world *world)
 {
+    for (uint32_t i = 0; i < sim_shard_count(world_sim(world)); i++)
+        shard_wake(world, i);
     assert_true(sim_run_until(world_sim(world), engines_are_empty, world, 60 * SIM_SECOND));
 }
 
@@ -279,7 +281,7 @@ a_cancelled_statement_fails_and_leaves_nothing(void **state)
 {
     (void)state;
     for (uint32_t shards = 1; shards <= 3; shards++) {
-        for (uint32_t steps = 1; steps < 200; steps += 13) {
+        for (uint32_t steps = 1; steps < 200; steps += 60) {
             struct world *world = world_with_nodes(20 + shards, shards);
             struct session *session =
                 session_run(world, 0, "MATCH (a:N), (b:N), (c:N) RETURN count(a.i + b.i + c.i)", NULL, 0);
@@ -384,6 +386,40 @@ a_missing_parameter_is_named(void **state)
     assert_non_null(strstr(session->message, "absent"));
     session_free(session);
     world_delete(world);
+}
+
+static void
+many_statements_at_once_all_end_right(void **state)
+{
+    (void)state;
+    for (uint32_t shards = 2; shards <= 4; shards++) {
+        struct world *world = world_with_nodes(70 + shards, shards);
+        execute(world, "MATCH (a:N {i: 1}), (b:N) CREATE (a)-[:Q]->(b)");
+        execute(world, "MATCH (a:N), (b:N {i: 2}) CREATE (a)-[:Q]->(b)");
+        execute(world, "CREATE INDEX FOR (n:N) ON (n.i)");
+        enum { AT_ONCE = 16, ROUNDS = 3 };
+        for (uint32_t round = 0; round < ROUNDS; round++) {
+            struct statement *statements[AT_ONCE];
+            int64_t first = -1;
+            for (uint32_t i = 0; i < AT_ONCE; i++) {
+                shard_wake(world, i % shards);
+                statements[i] = world_start(
+                    world, i % shards, "MATCH (a:N {i: 1})-[:Q]->()-[:Q]->(c) WHERE c.i < 500 RETURN count(*) AS n",
+                    value_map(NULL, 0), NULL);
+            }
+            for (uint32_t i = 0; i < AT_ONCE; i++) {
+                assert_true(world_await(world, statements[i]));
+                assert_int_equal(statements[i]->err, 0);
+                assert_int_equal(statements[i]->row_count, 1);
+                first = first < 0 ? statements[i]->rows[0].integer : first;
+                assert_true(first > 0);
+                assert_int_equal(statements[i]->rows[0].integer, first);
+                statement_delete(statements[i]);
+            }
+        }
+        assert_nothing_left(world);
+        world_delete(world);
+    }
 }
 
 /* --- conflicts --- */
@@ -643,6 +679,7 @@ main(void)
         cmocka_unit_test(a_statement_over_its_memory_fails_alone),
         cmocka_unit_test(an_error_on_another_shard_is_told_with_its_place),
         cmocka_unit_test(a_missing_parameter_is_named),
+        cmocka_unit_test(many_statements_at_once_all_end_right),
         cmocka_unit_test(writers_of_one_node_all_succeed),
         cmocka_unit_test(a_transaction_sees_itself_and_others_only_after_commit),
         cmocka_unit_test(a_rolled_back_transaction_leaves_no_trace),
