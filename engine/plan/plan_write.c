@@ -766,7 +766,7 @@ merge_right_plan(
     uint32_t left_count)
 {
     struct planner *planner = builder->planner;
-    struct ast *names;
+    struct ast *names = NULL;
     struct ast *path = merge_pattern(builder, clause->merge.path, &names);
     builder_create(right, planner, builder);
     if (!path || planner->err)

@@ -288,8 +288,8 @@ err_t
 property_list_add_map(
     struct writer *writer, struct property_list *list, struct value map, const struct expr *at, bool keep_null, bool *missing)
 {
-    const struct map_entry *entries;
-    uint32_t count;
+    const struct map_entry *entries = NULL;
+    uint32_t count = 0;
     err_t err = entries_of(writer, map, at, &entries, &count);
     for (uint32_t i = 0; !err && i < count; i++) {
         uint32_t key;
