@@ -485,9 +485,9 @@ static void
 bytes_are_echoed_over_sockets(void **state)
 {
     (void)state;
+    echo_closed_count = 0;
     struct runtime *runtime = runtime_of(2, (struct shard_program){NULL, echo_start, NULL, NULL});
     uint32_t closed_count = 0;
-    echo_closed_count = 0;
     for (uint32_t i = 0; i < 8; i++) {
         int fd = client_connect(echo_port);
         client_exchange(fd, 20000);
