@@ -372,13 +372,13 @@ ast_list_add(struct parser *parser, struct ast_list *list, struct ast *node)
         return false;
     if (list->count == list->room) {
         uint32_t room = list->room ? list->room * 2 : 4;
-        struct ast **grown = arena_allocate(parser->arena, room * sizeof(*grown));
+        struct ast **grown = arena_allocate(parser->arena, room * sizeof(struct ast *));
         if (!grown) {
             parser_no_memory(parser);
             return false;
         }
         if (list->count)
-            memcpy(grown, list->items, list->count * sizeof(*grown));
+            memcpy(grown, list->items, list->count * sizeof(struct ast *));
         list->items = grown;
         list->room = room;
     }

@@ -49,15 +49,19 @@ plan_query(
 {
     assert(arena && catalog && out && failure);
     *out = NULL;
-    struct ast *tree;
+    struct ast *tree = NULL;
     if (query.size <= QUERY_TEXT_SIZE_MAX)
         query = arena_text(arena, query);
-    err_t err = query.data ? parse(arena, query, &tree, failure) : ERR(MEMORY_QUERY);
-    if (err && !query.data)
+    if (!query.data) {
+        err_t no_memory = ERR(MEMORY_QUERY);
         *failure = (struct failure){
-            .err = err, .message = text_of(err_text(ERR_MEMORY_QUERY)), .offset = -1};
+            .err = no_memory, .message = text_of(err_text(ERR_MEMORY_QUERY)), .offset = -1};
+        return no_memory;
+    }
+    err_t err = parse(arena, query, &tree, failure);
     if (err)
         return err;
+    assert(tree);
     struct planner planner = {
         .arena = arena,
         .query = query,
@@ -140,10 +144,10 @@ planner_fail(struct planner *planner, const struct ast *at, err_t err, const cha
     va_start(arguments, format);
     int size = vsnprintf(message, sizeof(message), format, arguments);
     va_end(arguments);
-    size_t shown = size < 0                         ? 0
-                   : (size_t)size < sizeof(message) ? (size_t)size
-                                                    : sizeof(message) - 1;
-    while (shown > 0 && shown == sizeof(message) - 1 && ((unsigned char)message[shown - 1] & 0x80))
+    bool is_cut = size >= (int)sizeof(message);
+    size_t shown = size < 0 ? 0 : is_cut ? sizeof(message) - 1 : (size_t)size;
+    /* A name cut in its middle must not leave half a character. */
+    while (is_cut && shown > 0 && ((unsigned char)message[shown - 1] & 0x80))
         shown--;
     planner->err = parse_failure(
         planner->arena, planner->query, at->offset, err, (struct text){message, shown},
@@ -558,7 +562,7 @@ builder_keep(struct builder *builder, const uint32_t *kept, uint32_t kept_count)
         is_identity = kept[i] == i;
     if (is_identity)
         return !planner->err;
-    const struct expr **exprs = planner_allocate(planner, kept_count * sizeof(*exprs));
+    const struct expr **exprs = planner_allocate(planner, kept_count * sizeof(const struct expr *));
     struct op *op = builder_op(builder, OP_PROJECT);
     if (!exprs || !op)
         return false;
@@ -648,7 +652,7 @@ builder_compute(
         return slot;
     }
     const struct expr **exprs = planner_allocate(
-        planner, (builder->row.count + 1) * sizeof(*exprs));
+        planner, (builder->row.count + 1) * sizeof(const struct expr *));
     struct op *op = builder_op(builder, OP_PROJECT);
     if (!exprs || !op)
         return SLOT_NONE;
@@ -712,7 +716,8 @@ union_columns_match(struct builder *left, struct builder *right, const struct as
 {
     struct planner *planner = left->planner;
     struct row row = {0};
-    const struct expr **exprs = planner_allocate(planner, (left->row.count + 1) * sizeof(*exprs));
+    const struct expr **exprs = planner_allocate(
+        planner, (left->row.count + 1) * sizeof(const struct expr *));
     bool is_same = left->row.count == right->row.count && exprs;
     bool in_order = true;
     for (uint32_t i = 0; is_same && i < left->row.count; i++) {

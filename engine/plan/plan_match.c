@@ -242,7 +242,7 @@ rel_choose(
 {
     uint32_t best = SLOT_NONE;
     for (uint32_t i = 0; i < matcher->rel_count; i++) {
-        bool right;
+        bool right = false;
         double rows = done[i] ? -1 : rel_factor(matcher, &matcher->rels[i], bound, &right);
         if (rows < 0 || (best != SLOT_NONE && rows >= *factor))
             continue;
@@ -578,7 +578,7 @@ static const struct expr **
 map_values_plan(struct builder *builder, const struct ast *map)
 {
     const struct expr **values = planner_allocate(
-        builder->planner, map->item_count * sizeof(*values));
+        builder->planner, map->item_count * sizeof(const struct expr *));
     for (uint32_t i = 0; values && i < map->item_count; i++) {
         values[i] = expression_plan(builder, map->items[i]->entry.value, CHECK_VALUE);
         if (!values[i])

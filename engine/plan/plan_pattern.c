@@ -321,7 +321,7 @@ static bool
 path_add(struct matcher *matcher, const struct ast *path, uint32_t group)
 {
     struct planner *planner = matcher->builder->planner;
-    uint32_t left, right, rel = 0;
+    uint32_t left = 0, right = 0, rel = 0;
     if (path_is_shortest(path) && path->item_count != 3)
         return planner_fail(
             planner, path, ERR(SYNTAX),

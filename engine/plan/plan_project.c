@@ -245,7 +245,7 @@ alias_replaced(const struct projection *projection, const struct ast *ast)
     if (item)
         return item->value;
     struct ast *copy = planner_allocate(planner, sizeof(*copy));
-    struct ast **items = planner_allocate(planner, ast->item_count * sizeof(*items));
+    struct ast **items = planner_allocate(planner, ast->item_count * sizeof(struct ast *));
     if (!copy || !items)
         return ast;
     *copy = *ast;
@@ -317,7 +317,8 @@ keys_collect(struct projection *projection)
     if (!projection->order)
         return true;
     projection->key_count = projection->order->item_count;
-    projection->keys = planner_allocate(planner, projection->key_count * sizeof(*projection->keys));
+    projection->keys = planner_allocate(
+        planner, projection->key_count * sizeof(const struct ast *));
     projection->key_columns = planner_allocate(
         planner, projection->key_count * sizeof(*projection->key_columns));
     if (!projection->keys || !projection->key_columns)
@@ -377,7 +378,7 @@ making_add(
     uint8_t kind = keeps_kind ? source->kind : COLUMN_VALUE;
     uint32_t count = making->row.count;
     const struct expr **added = array_push(
-        planner, (void **)&making->exprs, &count, &making->expr_room, sizeof(*added));
+        planner, (void **)&making->exprs, &count, &making->expr_room, sizeof(const struct expr *));
     uint32_t column = row_add(planner, &making->row, name, kind, type);
     if (!added || column == SLOT_NONE)
         return SLOT_NONE;
@@ -573,7 +574,7 @@ plain_prepare(struct projection *projection)
     struct planner *planner = builder->planner;
     uint32_t count = 0;
     const struct ast **asts = planner_allocate(
-        planner, (projection->item_count + projection->key_count + 1) * sizeof(*asts));
+        planner, (projection->item_count + projection->key_count + 1) * sizeof(const struct ast *));
     if (!asts)
         return false;
     for (uint32_t i = 0; i < projection->item_count; i++)
@@ -617,7 +618,7 @@ distinct_plan(struct projection *projection)
     struct op *distinct = builder_op(builder, OP_DISTINCT);
     uint32_t count = 0;
     const struct ast **asts = planner_allocate(
-        planner, (projection->key_count + 1) * sizeof(*asts));
+        planner, (projection->key_count + 1) * sizeof(const struct ast *));
     if (!distinct || !asts || !op_seal(builder, distinct))
         return false;
     for (uint32_t i = 0; i < projection->key_count; i++) {
@@ -717,7 +718,7 @@ aggregates_collect(struct planner *planner, struct aggregates *aggregates, const
         }
         const struct ast **added = array_push(
             planner, (void **)&aggregates->calls, &aggregates->count, &aggregates->room,
-            sizeof(*added));
+            sizeof(const struct ast *));
         if (added)
             *added = ast;
         return added != NULL;
@@ -799,7 +800,8 @@ grouped_prepare(struct projection *projection, const struct aggregates *aggregat
 {
     struct builder *builder = projection->builder;
     uint32_t room = projection->item_count + 2 * aggregates->count, count = 0;
-    const struct ast **asts = planner_allocate(builder->planner, (room + 1) * sizeof(*asts));
+    const struct ast **asts = planner_allocate(
+        builder->planner, (room + 1) * sizeof(const struct ast *));
     if (!asts)
         return false;
     for (uint32_t i = 0; i < projection->item_count; i++) {
@@ -917,7 +919,7 @@ grouped_items_plan(struct projection *projection)
     struct builder *builder = projection->builder;
     struct planner *planner = builder->planner;
     uint32_t count = projection->item_count + projection->key_count;
-    const struct ast **asts = planner_allocate(planner, (count + 1) * sizeof(*asts));
+    const struct ast **asts = planner_allocate(planner, (count + 1) * sizeof(const struct ast *));
     if (!asts)
         return false;
     for (uint32_t i = 0; i < projection->item_count; i++) {
@@ -937,6 +939,8 @@ grouped_items_plan(struct projection *projection)
     for (uint32_t i = 0; i < count; i++) {
         uint32_t key = i - projection->item_count;
         if (!asts[i]) {
+            assert(i >= projection->item_count && projection->items);
+            assert(projection->keys && projection->key_columns);
             projection->key_columns[key] =
                 projection->items[item_find(projection, projection->keys[key])].column;
             continue;
@@ -967,8 +971,10 @@ grouped_plan(struct projection *projection)
     if (!grouped_collect(projection, &aggregates, &group_count) ||
         !grouped_prepare(projection, &aggregates))
         return false;
-    const struct expr **groups = planner_allocate(planner, (group_count + 1) * sizeof(*groups));
-    const struct ast **keys = planner_allocate(planner, (group_count + 1) * sizeof(*keys));
+    const struct expr **groups = planner_allocate(
+        planner, (group_count + 1) * sizeof(const struct expr *));
+    const struct ast **keys = planner_allocate(
+        planner, (group_count + 1) * sizeof(const struct ast *));
     struct aggregation *aggregations = planner_allocate(
         planner, (aggregates.count + 1) * sizeof(*aggregations));
     if (!groups || !keys || !aggregations)

@@ -146,7 +146,8 @@ procedure_emit(
             planner, clause, ERR(SYNTAX), "Procedure %.*s takes %u to %u arguments, %u given: %.*s",
             TEXT_ARGS(procedure->name), procedure->arguments_min, procedure->arguments_max,
             argument_count, TEXT_ARGS(procedure->signature));
-    const struct expr **arguments = planner_allocate(planner, argument_count * sizeof(*arguments));
+    const struct expr **arguments = planner_allocate(
+        planner, argument_count * sizeof(const struct expr *));
     uint32_t yield_count = yield ? yield->item_count : 0;
     uint32_t *slots = planner_allocate(
         planner, (procedure->column_count + yield_count) * sizeof(*slots));
@@ -205,7 +206,7 @@ show_order(struct builder *builder, const struct ast *yield)
 {
     struct planner *planner = builder->planner;
     struct ast *with = planner_allocate(planner, sizeof(*with));
-    struct ast **items = planner_allocate(planner, builder->row.count * sizeof(*items));
+    struct ast **items = planner_allocate(planner, builder->row.count * sizeof(struct ast *));
     if (!with || !items)
         return false;
     with->kind = AST_WITH;

@@ -55,7 +55,8 @@ values_add(struct making_list *list, const struct ast *properties)
     uint32_t count = !properties ? 0 : properties->kind == AST_MAP ? properties->item_count : 1;
     for (uint32_t i = 0; i < count; i++) {
         const struct ast **added = array_push(
-            planner, (void **)&list->values, &list->value_count, &list->value_room, sizeof(*added));
+            planner, (void **)&list->values, &list->value_count, &list->value_room,
+            sizeof(const struct ast *));
         if (!added)
             return false;
         *added = properties->kind == AST_MAP ? properties->items[i]->entry.value : properties;
@@ -327,7 +328,7 @@ create_op_plan(struct builder *builder, struct making_list *list)
 {
     struct planner *planner = builder->planner;
     const struct expr **values = planner_allocate(
-        planner, (list->value_count + 1) * sizeof(*values));
+        planner, (list->value_count + 1) * sizeof(const struct expr *));
     if (!values ||
         !expressions_plan_home(builder, list->values, list->value_count, CHECK_VALUE, values))
         return false;
@@ -514,8 +515,10 @@ static bool
 set_items_prepare(struct builder *builder, struct ast *const *items, uint32_t count)
 {
     struct planner *planner = builder->planner;
-    const struct ast **asts = planner_allocate(planner, (2 * count + 1) * sizeof(*asts));
-    const struct expr **exprs = planner_allocate(planner, (2 * count + 1) * sizeof(*exprs));
+    const struct ast **asts = planner_allocate(
+        planner, (2 * count + 1) * sizeof(const struct ast *));
+    const struct expr **exprs = planner_allocate(
+        planner, (2 * count + 1) * sizeof(const struct expr *));
     if (!asts || !exprs)
         return false;
     for (uint32_t i = 0; i < count; i++) {
@@ -578,8 +581,8 @@ merge_pattern(struct builder *builder, const struct ast *path, struct ast **name
     struct planner *planner = builder->planner;
     struct ast *copy = planner_allocate(planner, sizeof(*copy));
     struct ast *list = planner_allocate(planner, sizeof(*list));
-    struct ast **items = planner_allocate(planner, path->item_count * sizeof(*items));
-    struct ast **variables = planner_allocate(planner, path->item_count * sizeof(*variables));
+    struct ast **items = planner_allocate(planner, path->item_count * sizeof(struct ast *));
+    struct ast **variables = planner_allocate(planner, path->item_count * sizeof(struct ast *));
     if (!copy || !list || !items || !variables)
         return NULL;
     *copy = *path;
@@ -634,7 +637,7 @@ made_replaced(const struct making_list *list, const struct ast *ast)
             return (struct ast *)(uintptr_t)value;
     }
     struct ast *copy = planner_allocate(planner, sizeof(*copy));
-    struct ast **items = planner_allocate(planner, ast->item_count * sizeof(*items));
+    struct ast **items = planner_allocate(planner, ast->item_count * sizeof(struct ast *));
     if (!copy || !items)
         return NULL;
     *copy = *ast;
@@ -728,13 +731,14 @@ merge_right_finish(
     uint32_t count = 0;
     if (!kept || !is_kept)
         return false;
+    assert(list->made);
     for (uint32_t i = 0; i < left_count; i++) {
         uint32_t found = SLOT_NONE;
         for (uint32_t k = 0; k < right->row.count; k++) {
             if (right->row.columns[k].argument && right->row.columns[k].origin == i)
                 found = k;
         }
-        assert(found != SLOT_NONE);
+        assert(found < right->row.count && right->row.columns && left->row.columns);
         is_kept[found] = true;
         kept[count++] = found;
         if (right->row.columns[found].kind != left->row.columns[i].kind)
@@ -802,8 +806,8 @@ merge_plan(struct builder *builder, const struct ast *clause)
                 planner, map, ERR(SYNTAX), "Parameter maps cannot be used in MERGE patterns");
     }
     const struct expr **values = planner_allocate(
-        planner, (list.value_count + 1) * sizeof(*values));
-    struct ast **items = planner_allocate(planner, (on_create_count + 1) * sizeof(*items));
+        planner, (list.value_count + 1) * sizeof(const struct expr *));
+    struct ast **items = planner_allocate(planner, (on_create_count + 1) * sizeof(struct ast *));
     if (!values || !items ||
         !expressions_plan_home(builder, list.values, list.value_count, CHECK_VALUE, values))
         return false;
@@ -874,7 +878,8 @@ delete_plan(struct builder *builder, const struct ast *clause)
                 "Type mismatch: expected Node, Relationship or Path but was %s",
                 type_name(type, name));
     }
-    const struct expr **exprs = planner_allocate(planner, clause->item_count * sizeof(*exprs));
+    const struct expr **exprs = planner_allocate(
+        planner, clause->item_count * sizeof(const struct expr *));
     const struct ast *const *asts = (const struct ast *const *)clause->items;
     if (!exprs || !expressions_plan_home(builder, asts, clause->item_count, CHECK_VALUE, exprs))
         return false;

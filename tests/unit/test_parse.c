@@ -411,7 +411,14 @@ failures_show_the_place(void **state)
     arena_destroy(&arena);
 }
 
-/* Parses text_count copies of each of the three texts and expects the error code (0: success). */
+static void
+append(char *to, size_t *size, struct text piece)
+{
+    for (size_t i = 0; i < piece.size; i++)
+        to[(*size)++] = piece.data[i];
+}
+
+/* Parses RETURN and `count` copies of open, one middle and as many of close; expects the code (0: success). */
 static void
 repeated(const char *open, const char *middle, const char *close, size_t count, enum err_code code)
 {
@@ -420,13 +427,12 @@ repeated(const char *open, const char *middle, const char *close, size_t count, 
     size_t room = 16 + count * (strlen(open) + strlen(close)) + strlen(middle), size = 0;
     char *text = memory_allocate(memory_heap(), room);
     assert_non_null(text);
-    memcpy(text, "RETURN ", size = 7);
-    for (size_t i = 0; i < count; i++, size += strlen(open))
-        memcpy(text + size, open, strlen(open));
-    memcpy(text + size, middle, strlen(middle));
-    size += strlen(middle);
-    for (size_t i = 0; i < count; i++, size += strlen(close))
-        memcpy(text + size, close, strlen(close));
+    append(text, &size, TEXT("RETURN "));
+    for (size_t i = 0; i < count; i++)
+        append(text, &size, text_of(open));
+    append(text, &size, text_of(middle));
+    for (size_t i = 0; i < count; i++)
+        append(text, &size, text_of(close));
     struct ast *tree;
     struct failure failure;
     err_t err = parse(&arena, (struct text){text, size}, &tree, &failure);
@@ -534,7 +540,8 @@ long_line_is_shown_around_the_place(void **state)
     arena_create(&arena, memory_heap(), 1 << 24);
     char text[2000];
     memset(text, ' ', sizeof(text));
-    memcpy(text, "RETURN 1", 8);
+    size_t size = 0;
+    append(text, &size, TEXT("RETURN 1"));
     text[1500] = '?';
     struct ast *tree;
     struct failure failure;
