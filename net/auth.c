@@ -136,12 +136,15 @@ auth_open(struct auth *auth, struct shard *shard)
         return ERR_ERRNO(result);
     char *content = memory_allocate(memory, AUTH_FILE_SIZE_MAX);
     auth->users = memory_allocate(memory, AUTH_USER_COUNT_MAX * sizeof(*auth->users));
-    err_t err = content && auth->users ? 0 : ERR(MEMORY_POOL);
-    if (!err) {
+    err_t err = ERR(MEMORY_POOL);
+    if (content && auth->users) {
         memset(auth->users, 0, AUTH_USER_COUNT_MAX * sizeof(*auth->users));
         result = seam->ops->disk_read(seam, handle, content, AUTH_FILE_SIZE_MAX, 0);
         err = result < 0 ? ERR_ERRNO(result)
                          : users_parse(auth, (struct text){content, (size_t)result});
+        if (err)
+            seam->ops->log(
+                seam, "net: the file auth of the data directory cannot be read, or is damaged");
     }
     int64_t closed = seam->ops->disk_close(seam, handle);
     memory_release(memory, content, AUTH_FILE_SIZE_MAX);

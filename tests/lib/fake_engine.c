@@ -26,7 +26,7 @@ struct transaction {
     struct fake_engine *engine;
     transaction_done_fn *done;
     void *context;
-    err_t err; /* of begin: the bookmark was never given out */
+    err_t err;    /* of begin: the bookmark was never given out */
     uint8_t step; /* 'b'egin, 'c'ommit, 'r'ollback */
     uint32_t query_count;
     bool read_only;

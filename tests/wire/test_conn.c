@@ -830,6 +830,41 @@ failed_log_ons_lock_the_name_for_a_while(void **state)
     wire_world_destroy(&world);
 }
 
+static err_t
+start_with_auth(struct shard *shard, void *context)
+{
+    err_t err = fake_engine_create(shard);
+    return err ? err : net_start(shard, context);
+}
+
+static void
+finish_after_failure(struct shard *shard, void *context)
+{
+    (void)context;
+    net_destroy(shard);
+    fake_engine_destroy(shard);
+}
+
+/* Without users nobody could log on: the server does not start, rather than let nobody or everybody in. */
+static void
+damaged_user_file_is_refused(void **state)
+{
+    (void)state;
+    const char *const contents[] = {"", "neo4j\n", ":$argon2id$x\n", "neo4j:\n", "\n\n"};
+    for (size_t i = 0; i < sizeof(contents) / sizeof(*contents); i++) {
+        struct net_options options = {
+            .host = "127.0.0.1", .auth = NET_AUTH_BASIC, .database_id = TEXT("x")};
+        struct sim_options sim_options = {
+            .program = {
+                .context = &options, .start = start_with_auth, .finish = finish_after_failure}};
+        struct sim *sim = sim_create(i, 1, &sim_options);
+        if (contents[i][0])
+            sim_disk_poke(sim, "auth", 0, contents[i], strlen(contents[i]));
+        assert_int_not_equal(sim_start(sim), 0);
+        sim_delete(sim);
+    }
+}
+
 static void
 many_log_ons_at_once_all_succeed(void **state)
 {
@@ -905,6 +940,7 @@ main(void)
         cmocka_unit_test(password_decides),
         cmocka_unit_test(password_in_hello_decides_before_5_1),
         cmocka_unit_test(failed_log_ons_lock_the_name_for_a_while),
+        cmocka_unit_test(damaged_user_file_is_refused),
         cmocka_unit_test(many_log_ons_at_once_all_succeed),
         cmocka_unit_test(client_that_leaves_during_the_password_check),
     };
