@@ -77,9 +77,11 @@ progress_start(struct shell *shell)
 }
 
 static void
-progress_stop(void)
+progress_stop(const struct shell *shell)
 {
-    struct sigaction action = {.sa_handler = SIG_DFL};
+    /* Between statements of a session Ctrl-C is a key; pressed a moment before the line editor has the
+     * terminal it must not end the shell. */
+    struct sigaction action = {.sa_handler = shell->interactive ? SIG_IGN : SIG_DFL};
     sigaction(SIGINT, &action, NULL);
     interruptible = NULL;
     progress_wipe();
@@ -314,7 +316,7 @@ execute_statement(struct shell *shell, const char *statement)
     enum qv_status status = qv_run(shell->connection, statement, params, NULL, &result);
     if (status == QV_OK)
         status = print_rows(shell, result);
-    progress_stop();
+    progress_stop(shell);
     uint64_t elapsed_us = clock_us() - started_us;
     qv_params_delete(params);
     if (status == QV_DONE) {
