@@ -347,20 +347,18 @@ store_node_select_property(
 
 /* --- scans --- */
 
-/* The first bit of the bitmap at or after `local`; UINT64_MAX when there is none. */
+enum { WORD_BITS = 64, CHUNK_WORDS = CHUNK_COUNT / WORD_BITS };
+
+/* The nodes of 64 local ids that may be wanted: a bit each. */
 static uint64_t
-bitmap_next(const struct bitmap *bitmap, uint64_t local)
+scan_word(const struct bitmap *bitmap, uint64_t at, uint64_t local_from)
 {
-    uint64_t at = local / 64;
-    if (at >= bitmap->word_count)
-        return UINT64_MAX;
-    uint64_t word = bitmap->words[at] & (UINT64_MAX << (local % 64));
-    while (word == 0) {
-        if (++at == bitmap->word_count)
-            return UINT64_MAX;
-        word = bitmap->words[at];
-    }
-    return at * 64 + (uint64_t)__builtin_ctzll(word);
+    uint64_t word = UINT64_MAX;
+    if (bitmap)
+        word = at < bitmap->word_count ? bitmap->words[at] : 0;
+    if (at == local_from / WORD_BITS)
+        word &= UINT64_MAX << (local_from % WORD_BITS);
+    return word;
 }
 
 /* Walks one partition from cursor->local; leaves cursor->local where it stopped. */
@@ -368,49 +366,41 @@ static uint32_t
 scan_partition(
     struct store *store,
     struct view view,
+    const struct bitmap *bitmap,
     uint32_t label,
     struct scan_cursor *cursor,
     uint64_t *out,
     uint32_t max,
     bool *ended)
 {
-    const struct bitmap *bitmap = NULL;
+    const struct node_chunks *nodes = &store->nodes[cursor->partition];
+    uint64_t word_end = (uint64_t)nodes->count * CHUNK_WORDS;
     uint32_t count = 0, known_set = 0;
     bool known_has = label == LABEL_ANY;
-    uint64_t local_end = (uint64_t)store->nodes[cursor->partition].count << CHUNK_BITS;
+    for (uint64_t at = cursor->local / WORD_BITS; at < word_end; at++) {
+        const struct node_record *records = nodes->chunks[at / CHUNK_WORDS];
+        uint64_t word = records ? scan_word(bitmap, at, cursor->local) : 0;
+        for (; word; word &= word - 1) {
+            uint64_t local = at * WORD_BITS + (uint64_t)__builtin_ctzll(word);
+            uint64_t node = id_make(local, cursor->partition);
+            struct node_state state = node_state(
+                store, &records[local & (CHUNK_COUNT - 1)], node, view);
+            if (state.label_set != known_set) {
+                known_set = state.label_set;
+                known_has = label == LABEL_ANY || label_set_has(store, known_set, label);
+            }
+            if (!state.exists || !known_has)
+                continue;
+            if (count == max) {
+                cursor->local = local;
+                *ended = false;
+                return count;
+            }
+            out[count++] = node;
+        }
+    }
     *ended = true;
-    if (label != LABEL_ANY) {
-        if (label >= store->label_count || !store->labels[label])
-            return 0;
-        bitmap = &store->labels[label]->parts[cursor->partition];
-    }
-    for (uint64_t local = cursor->local;; local++) {
-        if (bitmap)
-            local = bitmap_next(bitmap, local);
-        if (local >= local_end)
-            return count;
-        uint64_t node = id_make(local, cursor->partition);
-        const struct node_record *record = node_record_lookup(store, node);
-        if (!record) {
-            local |= CHUNK_COUNT - 1; /* no such chunk */
-            continue;
-        }
-        if (record->flags == 0)
-            continue;
-        struct node_state state = node_state(store, record, node, view);
-        if (state.label_set != known_set) {
-            known_set = state.label_set;
-            known_has = label == LABEL_ANY || label_set_has(store, known_set, label);
-        }
-        if (!state.exists || !known_has)
-            continue;
-        if (count == max) {
-            cursor->local = local;
-            *ended = false;
-            return count;
-        }
-        out[count++] = node;
-    }
+    return count;
 }
 
 uint32_t
@@ -430,9 +420,16 @@ store_scan_nodes(
                                                                     : cursor->partition;
         cursor->local = 1;
     }
+    const struct label *bitmaps = NULL;
+    if (label != LABEL_ANY) {
+        bitmaps = label < store->label_count ? store->labels[label] : NULL;
+        cursor->done |= !bitmaps; /* nobody has it */
+    }
     while (!cursor->done) {
         bool ended;
-        count += scan_partition(store, view, label, cursor, out + count, max - count, &ended);
+        const struct bitmap *bitmap = bitmaps ? &bitmaps->parts[cursor->partition] : NULL;
+        count += scan_partition(
+            store, view, bitmap, label, cursor, out + count, max - count, &ended);
         if (!ended)
             break;
         cursor->local = 1;
