@@ -434,7 +434,7 @@ real_io_submit(struct seam *seam, struct io_op *op)
         aux_submit(&real->group->aux, op, &real->inbox);
         return;
     }
-    assert(!"an io_op of unknown kind");
+    assert(false && "an io_op of unknown kind");
 }
 
 static void
@@ -521,7 +521,7 @@ cqe_handle(struct seam_real *real, uint64_t user_data, int32_t result, struct li
     case TAG_MASK:
         break;
     }
-    assert(!"a completion of unknown kind");
+    assert(false && "a completion of unknown kind");
 }
 
 static bool
