@@ -10,7 +10,7 @@
  *      C  every finish has returned before any shard's memory goes: its blocks may be with another
  *
  * Spinning. A shard with nothing to do sleeps in its ring; waking takes tens of microseconds, so while a
- * query or commit is out it first spins for SPIN_NS. That only pays when the answer comes in that time and
+ * query or commit is out, and when another shard asked it something, it first spins for SPIN_NS. That only pays when the answer comes in that time and
  * nobody else wants the processor. Both are measured: when fewer than a quarter of the spins end in work, or the
  * kernel takes the processor away from us more than SWITCHES_PER_SECOND, spinning stops for a while. It
  * never starts when there are more shards than processors or the cgroup allows fewer than there are shards.
@@ -50,6 +50,8 @@ enum {
 
 struct spin {
     bool allowed;
+    bool is_asked;          /* mail came from another shard since the last sleep: more may follow */
+    uint64_t block_count;   /* mail so far */
     uint64_t idle_since_ns; /* 0 = not spinning */
     uint32_t spin_count, hit_count, pause_count;
     uint64_t switch_count, window_start_ns;
@@ -177,16 +179,22 @@ processor_pause(void)
 static uint64_t
 wait_choose(struct runtime_shard *me, uint64_t wait_ns, bool did_work, uint64_t now_ns)
 {
+    struct spin *spin = &me->spin;
+    uint64_t block_count = me->shard.metrics.mail_blocks_received;
+    if (block_count != spin->block_count)
+        spin->is_asked = true;
+    spin->block_count = block_count;
     if (did_work)
-        spin_hit(&me->spin, now_ns);
+        spin_hit(spin, now_ns);
     if (wait_ns == 0)
         return 0;
-    if (me->spin.allowed && shard_outstanding_count(&me->shard) > 0 &&
-        spin_goes_on(&me->spin, now_ns)) {
+    bool expects_work = spin->is_asked || shard_outstanding_count(&me->shard) > 0;
+    if (spin->allowed && expects_work && spin_goes_on(spin, now_ns)) {
         processor_pause();
         return 0;
     }
-    me->spin.idle_since_ns = 0;
+    spin->idle_since_ns = 0;
+    spin->is_asked = false;
     return wait_ns;
 }
 
