@@ -144,6 +144,8 @@ database_start(struct database *database, struct shard *shard)
     struct refusal refusal = {.text = ""};
     if (!err)
         err = recovery_apply(database->recovery, shard, &sink, &refusal);
+    if (!err)
+        err = store_replay_finish(shard->store);
     struct wal_start start = recovery_wal_start(database->recovery, shard->index);
     if (!err)
         err = wal_open(shard, &start, database->options.sync, &shard->wal);
