@@ -6,8 +6,8 @@
 #include "engine/value/value_codec.h"
 
 enum {
-    CREDIT_COUNT = 8,             /* messages in flight to one segment of one shard */
-    ROWS_SIZE_GOAL = 3840,        /* bytes of rows in a message: a block, less its header and ours */
+    CREDIT_COUNT = 8,      /* messages in flight to one segment of one shard */
+    ROWS_SIZE_GOAL = 3840, /* bytes of rows in a message: a block, less its header and ours */
     ENCODED_VALUE_SIZE_GUESS = 12,
 };
 
@@ -25,7 +25,8 @@ segment_create(struct local_run *run, struct segment *segment, const struct segm
     if (!segment->rows.columns)
         return ERR(MEMORY_QUERY);
     for (uint32_t i = 0; i < whole->slot_count; i++)
-        segment->rows.columns[i].kind = whole->slot_kinds[i] == COLUMN_NODE ? COLUMN_NODE : COLUMN_VALUE;
+        segment->rows.columns[i].kind = whole->slot_kinds[i] == COLUMN_NODE ? COLUMN_NODE
+                                                                            : COLUMN_VALUE;
     return 0;
 }
 
@@ -36,8 +37,9 @@ gathering_create(struct local_run *run)
     const struct traversal *traversal = spec->shape->traversal;
     if (traversal->aggregate_partial)
         return grouping_create(
-            &run->grouping, &run->memory.memory, SIZE_MAX, &run->step.expressions, traversal->groups,
-            traversal->group_count, traversal->aggregates, traversal->aggregate_count);
+            &run->grouping, &run->memory.memory, SIZE_MAX, &run->step.expressions,
+            traversal->groups, traversal->group_count, traversal->aggregates,
+            traversal->aggregate_count);
     if (traversal->top_key_count == 0)
         return 0;
     struct slot_list carried = spec->shape->segments[spec->shape->exit].carried;
@@ -84,13 +86,15 @@ step_context_fill(struct local_run *run)
 static enum task_result local_run_task(struct task *task);
 
 err_t
-local_run_create(struct engine *engine, const struct run_spec *spec, struct run *home, struct local_run **out)
+local_run_create(
+    struct engine *engine, const struct run_spec *spec, struct run *home, struct local_run **out)
 {
     struct memory *source = shard_memory(engine->shard);
     struct local_run *run = memory_allocate(source, sizeof(*run));
     if (!run)
         return ERR(MEMORY_POOL);
-    *run = (struct local_run){.id = spec->id, .spec = spec, .engine = engine, .shard = engine->shard, .home = home};
+    *run = (struct local_run){
+        .id = spec->id, .spec = spec, .engine = engine, .shard = engine->shard, .home = home};
     limited_memory_create(&run->memory, source, spec->memory_max);
     arena_create(&run->arena, &run->memory.memory, SIZE_MAX);
     arena_create(&run->loop_arena, &run->memory.memory, SIZE_MAX);
@@ -106,9 +110,11 @@ local_run_create(struct engine *engine, const struct run_spec *spec, struct run 
     for (uint32_t i = 0; !err && i < run->segment_count; i++)
         err = segment_create(run, &run->segments[i], &spec->shape->segments[i]);
     run->loop_rows.column_count = spec->shape->slot_count;
-    run->loop_rows.columns = arena_zeroed(&run->arena, sizeof(struct column) * spec->shape->slot_count);
+    run->loop_rows.columns = arena_zeroed(
+        &run->arena, sizeof(struct column) * spec->shape->slot_count);
     run->step.expressions.local_count = spec->local_count;
-    run->step.expressions.locals = arena_zeroed(&run->arena, sizeof(struct value) * spec->local_count);
+    run->step.expressions.locals = arena_zeroed(
+        &run->arena, sizeof(struct value) * spec->local_count);
     if (!run->loop_rows.columns || !run->step.expressions.locals)
         err = ERR(MEMORY_QUERY);
     for (uint32_t i = 0; !err && i < spec->shape->slot_count; i++)
@@ -134,7 +140,8 @@ rows_release(struct local_run *run, struct batch *rows)
 {
     for (uint32_t i = 0; rows->columns && i < rows->column_count; i++)
         memory_release(
-            &run->memory.memory, rows->columns[i].nodes, column_width(&rows->columns[i]) * BATCH_ROW_COUNT_MAX);
+            &run->memory.memory, rows->columns[i].nodes,
+            column_width(&rows->columns[i]) * BATCH_ROW_COUNT_MAX);
 }
 
 static void
@@ -162,7 +169,8 @@ outlets_release(struct local_run *run, struct segment *segment)
             else
                 value_count++;
         }
-        memory_release(&run->memory.memory, outlet->nodes, sizeof(uint64_t) * outlet->room * node_count);
+        memory_release(
+            &run->memory.memory, outlet->nodes, sizeof(uint64_t) * outlet->room * node_count);
         for (uint32_t i = 0; outlet->values && i < value_count; i++)
             memory_release(&run->memory.memory, outlet->values[i].bytes, outlet->values[i].room);
     }
@@ -182,7 +190,8 @@ local_run_clear(struct local_run *run)
         struct list_link *link;
         while ((link = list_pop_front(&segment->queue)))
             arrival_release(run, list_entry(link, struct arrival, link));
-        memory_release(&run->memory.memory, segment->cursor.nodes, sizeof(uint64_t) * BATCH_ROW_COUNT_MAX);
+        memory_release(
+            &run->memory.memory, segment->cursor.nodes, sizeof(uint64_t) * BATCH_ROW_COUNT_MAX);
         arena_destroy(&segment->arena);
     }
     rows_release(run, &run->loop_rows);
@@ -212,8 +221,7 @@ struct local_run *
 local_run_lookup(struct engine *engine, uint64_t id)
 {
     struct list_link *head = &engine->runs[id % RUN_BUCKET_COUNT];
-    list_for_each(link, head)
-    {
+    list_for_each (link, head) {
         struct local_run *run = list_entry(link, struct local_run, link);
         if (run->id == id)
             return run;
@@ -228,7 +236,8 @@ local_run_rows_ensure(struct local_run *run, struct batch *rows, struct slot_lis
         struct column *column = &rows->columns[slots.slots[i]];
         if (column->nodes)
             continue;
-        void *array = memory_allocate(&run->memory.memory, column_width(column) * BATCH_ROW_COUNT_MAX);
+        void *array = memory_allocate(
+            &run->memory.memory, column_width(column) * BATCH_ROW_COUNT_MAX);
         if (!array)
             return ERR(MEMORY_QUERY);
         if (column->kind == COLUMN_NODE)
@@ -252,7 +261,8 @@ outlets_create(struct local_run *run, struct segment *segment)
         else
             value_count++;
     }
-    uint32_t width = node_count * (uint32_t)sizeof(uint64_t) + value_count * ENCODED_VALUE_SIZE_GUESS;
+    uint32_t width = node_count * (uint32_t)sizeof(uint64_t) +
+                     value_count * ENCODED_VALUE_SIZE_GUESS;
     uint32_t room = width ? ROWS_SIZE_GOAL / width : BATCH_ROW_COUNT_MAX;
     if (room > BATCH_ROW_COUNT_MAX)
         room = BATCH_ROW_COUNT_MAX;
@@ -298,7 +308,11 @@ outlet_size(const struct local_run *run, const struct segment *segment, const st
 }
 
 static void
-outlet_write(const struct local_run *run, const struct segment *segment, const struct outlet *outlet, uint8_t *out)
+outlet_write(
+    const struct local_run *run,
+    const struct segment *segment,
+    const struct outlet *outlet,
+    uint8_t *out)
 {
     struct rows_header header = {run->spec, (uint32_t)(segment - run->segments), outlet->row_count};
     memcpy(out, &header, sizeof(header));
@@ -330,7 +344,8 @@ outlet_send(struct local_run *run, struct segment *segment, uint32_t to)
     size_t size = outlet_size(run, segment, outlet);
     if (size > UINT32_MAX)
         return ERR(LIMIT);
-    enum message_type type = segment->shape->source == SOURCE_HOME ? MESSAGE_RUN_ROWS : MESSAGE_RUN_BATCH;
+    enum message_type type = segment->shape->source == SOURCE_HOME ? MESSAGE_RUN_ROWS
+                                                                   : MESSAGE_RUN_BATCH;
     if (segment == &run->segments[run->segment_count - 1])
         type = MESSAGE_RUN_ROWS;
     uint8_t *payload = mail_open(run->shard, to, type, run->id, (uint32_t)size);
@@ -369,14 +384,19 @@ bytes_append(struct local_run *run, struct outlet_bytes *bytes, struct value val
 /* Appends rows[0 .. count) to an outlet that has room for them. */
 static err_t
 outlet_fill(
-    struct local_run *run, const struct segment *segment, struct outlet *outlet, const struct batch *rows,
-    const uint16_t *positions, uint32_t count)
+    struct local_run *run,
+    const struct segment *segment,
+    struct outlet *outlet,
+    const struct batch *rows,
+    const uint16_t *positions,
+    uint32_t count)
 {
     uint32_t node_index = 0, value_index = 0;
     for (uint32_t i = 0; i < segment->shape->carried.count; i++) {
         const struct column *column = &rows->columns[segment->shape->carried.slots[i]];
         if (column->kind == COLUMN_NODE) {
-            uint64_t *restrict to = outlet->nodes + (size_t)node_index++ * outlet->room + outlet->row_count;
+            uint64_t *restrict to = outlet->nodes + (size_t)node_index++ * outlet->room +
+                                    outlet->row_count;
             const uint64_t *restrict from = column->nodes;
             for (uint32_t k = 0; k < count; k++)
                 to[k] = from[positions[k]];
@@ -394,14 +414,19 @@ outlet_fill(
 }
 
 static bool
-outlet_is_full(const struct local_run *run, const struct segment *segment, const struct outlet *outlet)
+outlet_is_full(
+    const struct local_run *run, const struct segment *segment, const struct outlet *outlet)
 {
     return outlet->row_count == outlet->room || outlet_size(run, segment, outlet) >= ROWS_SIZE_GOAL;
 }
 
 static err_t
 outlet_append(
-    struct local_run *run, struct segment *segment, uint32_t to, const struct batch *rows, const uint16_t *positions,
+    struct local_run *run,
+    struct segment *segment,
+    uint32_t to,
+    const struct batch *rows,
+    const uint16_t *positions,
     uint32_t count)
 {
     err_t err = 0;
@@ -419,7 +444,8 @@ outlet_append(
             has_values = true;
     }
     if (!outlet->nodes && node_count) {
-        outlet->nodes = memory_allocate(&run->memory.memory, sizeof(uint64_t) * outlet->room * node_count);
+        outlet->nodes = memory_allocate(
+            &run->memory.memory, sizeof(uint64_t) * outlet->room * node_count);
         if (!outlet->nodes)
             return ERR(MEMORY_QUERY);
     }
@@ -474,7 +500,11 @@ leaving_by_entity(struct local_run *run, const struct column *column, uint32_t r
 }
 
 static err_t
-leaving_by_value(struct local_run *run, const struct step *step, enum segment_source source, const struct batch *rows)
+leaving_by_value(
+    struct local_run *run,
+    const struct step *step,
+    enum segment_source source,
+    const struct batch *rows)
 {
     struct engine *engine = run->engine;
     struct value *values = engine->scratch.values;
@@ -556,20 +586,22 @@ rows_scatter(struct local_run *run, struct segment *segment, struct batch *rows)
     const struct segment_shape *shape = segment->shape;
     bool stays = shape->source == SOURCE_LOCAL || (shape->source == SOURCE_HOME && run->home);
     if (!stays && run->shard->count == 1)
-        stays = shape->source != SOURCE_MOVE
-                || !column_has_absent(&rows->columns[shape->arrival->from_slot], rows->row_count);
+        stays = shape->source != SOURCE_MOVE ||
+                !column_has_absent(&rows->columns[shape->arrival->from_slot], rows->row_count);
     if (stays || rows->row_count == 0)
         return 0;
     err_t err = leaving_fill(run, segment, rows);
     struct engine *engine = run->engine;
     for (uint32_t to = 0; !err && to < run->shard->count; to++)
         if (to != self && engine->leaving_count[to])
-            err = outlet_append(run, segment, to, rows, engine->leaving[to], engine->leaving_count[to]);
+            err = outlet_append(
+                run, segment, to, rows, engine->leaving[to], engine->leaving_count[to]);
     if (err)
         return err;
     for (uint32_t i = 0; i < engine->leaving_count[self]; i++)
         engine->scratch.positions[i] = engine->leaving[self][i];
-    rows_select(&run->step, rows, shape->carried, engine->scratch.positions, engine->leaving_count[self]);
+    rows_select(
+        &run->step, rows, shape->carried, engine->scratch.positions, engine->leaving_count[self]);
     return 0;
 }
 
@@ -629,7 +661,12 @@ rows_swap(struct batch *a, struct batch *b)
 /* Keeps trails that belong here for later: encoded, because their batch is about to be used again. The
  * newest come first, so that the walk is depth-first and the queue short. */
 static err_t
-loop_keep(struct local_run *run, struct segment *segment, const struct batch *rows, const uint16_t *positions, uint32_t count)
+loop_keep(
+    struct local_run *run,
+    struct segment *segment,
+    const struct batch *rows,
+    const uint16_t *positions,
+    uint32_t count)
 {
     if (count == 0)
         return 0;
@@ -642,7 +679,8 @@ loop_keep(struct local_run *run, struct segment *segment, const struct batch *ro
     for (uint32_t i = 0; i < segment->shape->carried.count; i++)
         node_count += run->step.slot_kinds[segment->shape->carried.slots[i]] == COLUMN_NODE;
     if (!outlet->nodes && node_count) {
-        outlet->nodes = memory_allocate(&run->memory.memory, sizeof(uint64_t) * outlet->room * node_count);
+        outlet->nodes = memory_allocate(
+            &run->memory.memory, sizeof(uint64_t) * outlet->room * node_count);
         if (!outlet->nodes)
             return ERR(MEMORY_QUERY);
     }
@@ -681,7 +719,8 @@ loop_lengthen(struct local_run *run, struct segment *segment)
         return err;
     bool done = true;
     err = shape->expander_class->expand(
-        &run->step, shape->expander, &segment->rows, &segment->cursor, shape->kept, &run->loop_rows, &done);
+        &run->step, shape->expander, &segment->rows, &segment->cursor, shape->kept, &run->loop_rows,
+        &done);
     if (err)
         return err;
     segment->pending = !done;
@@ -691,9 +730,11 @@ loop_lengthen(struct local_run *run, struct segment *segment)
     struct engine *engine = run->engine;
     for (uint32_t to = 0; !err && to < run->shard->count; to++) {
         if (to == run->shard->index)
-            err = loop_keep(run, segment, &run->loop_rows, engine->leaving[to], engine->leaving_count[to]);
+            err = loop_keep(
+                run, segment, &run->loop_rows, engine->leaving[to], engine->leaving_count[to]);
         else if (engine->leaving_count[to])
-            err = outlet_append(run, segment, to, &run->loop_rows, engine->leaving[to], engine->leaving_count[to]);
+            err = outlet_append(
+                run, segment, to, &run->loop_rows, engine->leaving[to], engine->leaving_count[to]);
     }
     return err;
 }
@@ -734,7 +775,8 @@ segment_advance(struct local_run *run, struct segment *segment)
         bool done = true;
         if (!err)
             err = shape->expander_class->expand(
-                &run->step, shape->expander, &segment->rows, &segment->cursor, shape->kept, &next->rows, &done);
+                &run->step, shape->expander, &segment->rows, &segment->cursor, shape->kept,
+                &next->rows, &done);
         segment->pending = !done;
     } else {
         rows_swap(&segment->rows, &next->rows);
@@ -837,7 +879,8 @@ local_run_fail(struct local_run *run, err_t err)
     if (run->dropping)
         return;
     if (!run->failure.err) {
-        run->failure = (struct failure){.err = err, .message = text_of(err_text(err_code(err))), .offset = -1};
+        run->failure = (struct failure){
+            .err = err, .message = text_of(err_text(err_code(err))), .offset = -1};
     } else {
         struct text copy = arena_text(&run->arena, run->failure.message);
         run->failure.message = copy.data ? copy : text_of(err_text(err_code(err)));
@@ -902,12 +945,14 @@ report_send(struct local_run *run)
 {
     uint64_t sum = counters_sum(run);
     bool failure = run->failure.err && !run->failure_reported;
-    if (run->reported_once && sum == run->reported_sum && !failure && run->probe == run->probe_reported)
+    if (run->reported_once && sum == run->reported_sum && !failure &&
+        run->probe == run->probe_reported)
         return true;
     struct text message = failure ? run->failure.message : (struct text){NULL, 0};
     size_t counters_size = sizeof(uint64_t) * 2 * run->segment_count;
     size_t size = sizeof(struct report_header) + counters_size + message.size;
-    struct report_header *report = mail_open(run->shard, run->spec->home, MESSAGE_RUN_REPORT, run->id, (uint32_t)size);
+    struct report_header *report = mail_open(
+        run->shard, run->spec->home, MESSAGE_RUN_REPORT, run->id, (uint32_t)size);
     if (!report)
         return false;
     *report = (struct report_header){
@@ -936,14 +981,24 @@ report_send(struct local_run *run)
 
 static bool
 finished_send(
-    struct local_run *run, uint32_t home, err_t err, bool last, const uint8_t *bytes, size_t size, uint32_t group_count)
+    struct local_run *run,
+    uint32_t home,
+    err_t err,
+    bool last,
+    const uint8_t *bytes,
+    size_t size,
+    uint32_t group_count)
 {
     struct finished_header *header = mail_open(
         run->shard, home, MESSAGE_RUN_FINISHED, run->id, (uint32_t)(sizeof(*header) + size));
     if (!header)
         return false;
     *header = (struct finished_header){
-        .err = err, .last = last, .group_count = group_count, .size = size, .rows_sent = run->finish_rows_sent};
+        .err = err,
+        .last = last,
+        .group_count = group_count,
+        .size = size,
+        .rows_sent = run->finish_rows_sent};
     if (size)
         memcpy(header + 1, bytes, size);
     mail_close(run->shard);
@@ -961,7 +1016,8 @@ best_rows_send(struct local_run *run, err_t *err)
     *err = local_run_rows_ensure(run, &exit->rows, exit->shape->carried);
     if (*err)
         return true;
-    struct column *columns = arena_allocate(&exit->arena, sizeof(*columns) * (run->sorter.column_count + 1));
+    struct column *columns = arena_allocate(
+        &exit->arena, sizeof(*columns) * (run->sorter.column_count + 1));
     if (!columns) {
         *err = ERR(MEMORY_QUERY);
         return true;
@@ -997,7 +1053,8 @@ gathered_send(struct local_run *run, err_t *err)
     arena_reset(&exit->arena);
     size_t size;
     uint32_t group_count;
-    uint8_t *bytes = grouping_encode(&run->grouping, &exit->arena, &run->finish_position, PART_SIZE, &size, &group_count);
+    uint8_t *bytes = grouping_encode(
+        &run->grouping, &exit->arena, &run->finish_position, PART_SIZE, &size, &group_count);
     if (bytes && finished_send(run, run->spec->home, 0, false, bytes, size, group_count))
         return true;
     *err = ERR(MEMORY_QUERY);
@@ -1055,7 +1112,9 @@ local_run_accept(struct local_run *run, const struct message *message)
     const struct rows_header *header = message_payload(message);
     assert(header->spec == run->spec && header->segment < run->segment_count);
     struct segment *segment = &run->segments[header->segment];
-    struct arrival *arrival = run->dropping ? NULL : memory_allocate(&run->memory.memory, sizeof(*arrival));
+    struct arrival *arrival = run->dropping
+                                  ? NULL
+                                  : memory_allocate(&run->memory.memory, sizeof(*arrival));
     if (!arrival) {
         segment->received++;
         credit_return(run, segment, message->from);

@@ -57,7 +57,7 @@ struct outlet {
     struct outlet_bytes {
         uint8_t *bytes;
         size_t size, room;
-    } *values; /* for each carried slot of values */
+    } * values; /* for each carried slot of values */
 };
 
 /* A message not yet worked on. */
@@ -80,11 +80,11 @@ struct segment {
     struct batch rows; /* input; row_count is good while pending */
     bool pending;
     struct step_cursor cursor;
-    struct arena arena;       /* what values of `rows` point at */
-    struct arrival *held;     /* or at */
-    struct list_link queue;   /* arrivals */
-    struct outlet *outlets;   /* to this segment on other shards; NULL until one is used */
-    uint64_t sent, received;  /* messages */
+    struct arena arena;      /* what values of `rows` point at */
+    struct arrival *held;    /* or at */
+    struct list_link queue;  /* arrivals */
+    struct outlet *outlets;  /* to this segment on other shards; NULL until one is used */
+    uint64_t sent, received; /* messages */
 };
 
 enum work { WORK_MORE, WORK_ROWS, WORK_BLOCKED, WORK_IDLE };
@@ -107,12 +107,12 @@ struct local_run {
     struct grouping grouping;
     struct sorter sorter;
     uint32_t *sorter_slots;
-    bool dropping;  /* cancelled or failed */
+    bool dropping; /* cancelled or failed */
     bool failure_reported;
     bool reported_once;
     bool finishing;
     uint32_t probe, probe_reported; /* answer this probe once idle */
-    uint32_t finish_position; /* groups sent */
+    uint32_t finish_position;       /* groups sent */
     uint32_t finish_home;
     uint64_t finish_rows_sent;
     err_t finish_err;
@@ -150,7 +150,8 @@ struct control_message {
     uint64_t probe;
 };
 
-err_t local_run_create(struct engine *engine, const struct run_spec *spec, struct run *home, struct local_run **out);
+err_t local_run_create(
+    struct engine *engine, const struct run_spec *spec, struct run *home, struct local_run **out);
 void local_run_destroy(struct local_run *run);
 struct local_run *local_run_lookup(struct engine *engine, uint64_t id);
 /* One unit of work. WORK_ROWS (home, rows mode): the exit segment has rows; mark them taken when done. */

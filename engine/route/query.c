@@ -156,8 +156,10 @@ parameters_bind(struct query *query)
 {
     const struct plan *plan = query->entry->plan;
     struct execution *execution = &query->execution;
-    struct value *values = arena_zeroed(&execution->arena, sizeof(*values) * (plan->parameter_count + 1));
-    struct value *locals = arena_zeroed(&execution->arena, sizeof(*locals) * (plan->local_count + 1));
+    struct value *values = arena_zeroed(
+        &execution->arena, sizeof(*values) * (plan->parameter_count + 1));
+    struct value *locals = arena_zeroed(
+        &execution->arena, sizeof(*locals) * (plan->local_count + 1));
     if (!values || !locals)
         return ERR(MEMORY_QUERY);
     for (uint32_t i = 0; i < plan->parameter_count; i++) {
@@ -188,10 +190,12 @@ plan_check(struct query *query)
     bool read_only = query->read_only || (query->transaction && query->transaction->read_only);
     if (!reads && read_only)
         return ERR(ACCESS_MODE);
-    if (plan->kind == QUERY_SCHEMA && query->explicit_transaction && plan->explain != EXPLAIN_PLAN) {
+    if (plan->kind == QUERY_SCHEMA && query->explicit_transaction &&
+        plan->explain != EXPLAIN_PLAN) {
         err_t err = ERR(TRANSACTION_KIND);
         execution_fail(
-            &query->execution, err, "A schema command runs in a transaction of its own, not inside an explicit one.");
+            &query->execution, err,
+            "A schema command runs in a transaction of its own, not inside an explicit one.");
         return err;
     }
     return parameters_bind(query);
@@ -207,8 +211,8 @@ plan_make(struct query *query)
     if (query->entry)
         return 0;
     return plan_entry_make(
-        engine->plans, query->kept_text, catalog, &statistics, &query->execution.arena, &query->entry,
-        &query->execution.failure);
+        engine->plans, query->kept_text, catalog, &statistics, &query->execution.arena,
+        &query->entry, &query->execution.failure);
 }
 
 static void begin_start(struct query *query);
@@ -272,7 +276,8 @@ begin_start(struct query *query)
         return;
     struct txn_options options = {
         .bookmark = query->bookmark,
-        .read_only = query->read_only || query->entry->plan->kind == QUERY_READ || query->entry->plan->kind == QUERY_SCHEMA,
+        .read_only = query->read_only || query->entry->plan->kind == QUERY_READ ||
+                     query->entry->plan->kind == QUERY_SCHEMA,
     };
     err_t err = txn_begin(query->shard, &options, begin_ready, query, &query->execution.txn);
     if (err) {
@@ -305,7 +310,7 @@ turn_give(struct query *query)
     if (!transaction || transaction->active != query)
         return;
     transaction->active = NULL;
-    list_for_each(link, &transaction->queries)
+    list_for_each (link, &transaction->queries)
         query_wake(list_entry(link, struct query, link));
 }
 
@@ -333,7 +338,8 @@ tick_beginning(struct query *query)
             return;
         }
     }
-    query->slice = arena_zeroed(&query->execution.arena, sizeof(struct column) * (plan->root->column_count + 1));
+    query->slice = arena_zeroed(
+        &query->execution.arena, sizeof(struct column) * (plan->root->column_count + 1));
     if (!query->slice) {
         query_fail_with(query, ERR(MEMORY_QUERY));
         return;
@@ -562,10 +568,11 @@ backoff_over(struct timer *timer)
 static bool
 query_may_retry(const struct query *query)
 {
-    return !query->explicit_transaction && !query->execution.stop && !query->silent && query->rows == 0
-           && (err_code(query->execution.failure.err) == ERR_CONFLICT
-               || err_code(query->execution.failure.err) == ERR_DEADLOCK)
-           && query->attempt_count < ATTEMPT_COUNT_MAX;
+    return !query->explicit_transaction && !query->execution.stop && !query->silent &&
+           query->rows == 0 &&
+           (err_code(query->execution.failure.err) == ERR_CONFLICT ||
+            err_code(query->execution.failure.err) == ERR_DEADLOCK) &&
+           query->attempt_count < ATTEMPT_COUNT_MAX;
 }
 
 /* What a failed attempt left behind is forgotten; text and parameters stay in the arena. */

@@ -35,8 +35,8 @@ struct query_summary {
     uint8_t kind; /* enum query_kind of plan.h: 0 r, 1 w, 2 rw, 3 s */
     struct write_counters counters;
     uint64_t indexes_added, indexes_removed, constraints_added, constraints_removed;
-    uint64_t bookmark;         /* commit timestamp; autocommit only, else 0 */
-    const struct plan *plan;   /* EXPLAIN and PROFILE: to print; NULL otherwise */
+    uint64_t bookmark;       /* commit timestamp; autocommit only, else 0 */
+    const struct plan *plan; /* EXPLAIN and PROFILE: to print; NULL otherwise */
     uint64_t rows;
     uint64_t planned_ns, first_row_ns, total_ns; /* since query_run */
 };
@@ -55,12 +55,12 @@ struct query_events {
 };
 
 struct query_options {
-    struct text text; /* lent until `fields` or `failed` */
-    struct value parameters; /* a map; lent until finished, failed or freed */
+    struct text text;                /* lent until `fields` or `failed` */
+    struct value parameters;         /* a map; lent until finished, failed or freed */
     struct transaction *transaction; /* NULL: autocommit */
-    uint64_t bookmark;   /* autocommit: must be visible; 0 = none */
-    bool read_only;      /* autocommit: writing is ERR(ACCESS_MODE) */
-    uint64_t timeout_ns; /* autocommit: 0 = none */
+    uint64_t bookmark;               /* autocommit: must be visible; 0 = none */
+    bool read_only;                  /* autocommit: writing is ERR(ACCESS_MODE) */
+    uint64_t timeout_ns;             /* autocommit: 0 = none */
     const struct query_events *events;
     void *context;
 };
@@ -88,10 +88,15 @@ struct transaction_options {
 typedef void transaction_done_fn(void *context, const struct failure *failure, uint64_t bookmark);
 /* `done` when it has begun (failure NULL), from the loop. Several queries of one transaction may be open;
  * they run one at a time. */
-err_t transaction_begin(struct shard *shard, const struct transaction_options *options, transaction_done_fn *done,
-                        void *context, struct transaction **out);
+err_t transaction_begin(
+    struct shard *shard,
+    const struct transaction_options *options,
+    transaction_done_fn *done,
+    void *context,
+    struct transaction **out);
 /* Ends what is open, then commits; the transaction is gone when `done` runs. */
 void transaction_commit(struct transaction *transaction, transaction_done_fn *done, void *context);
-void transaction_rollback(struct transaction *transaction, transaction_done_fn *done, void *context);
+void
+transaction_rollback(struct transaction *transaction, transaction_done_fn *done, void *context);
 
 #endif

@@ -41,19 +41,19 @@ struct query {
     enum query_state state;
     const struct query_events *events;
     void *context;
-    struct text kept_text; /* a copy: another attempt may need it */
-    struct value parameters; /* copied */
+    struct text kept_text;           /* a copy: another attempt may need it */
+    struct value parameters;         /* copied */
     struct transaction *transaction; /* NULL: autocommit, or over */
     bool explicit_transaction;
     uint64_t bookmark;
     bool read_only;
     struct plan_entry *entry;
     uint32_t planned_count; /* times, for new names */
-    struct operator *root;
+    struct operator* root;
     /* The pull. */
     int64_t wanted; /* rows; INT64_MAX = all */
     bool discarding;
-    bool full; /* the receiver said so */
+    bool full;           /* the receiver said so */
     struct batch *batch; /* of the root, from batch_row on not delivered */
     uint32_t batch_row;
     struct column *slice; /* columns of a part of a batch */
@@ -74,9 +74,9 @@ struct transaction {
     struct txn *txn; /* NULL once ended */
     bool read_only;
     bool ready;
-    err_t failed;          /* may only be rolled back */
+    err_t failed;             /* may only be rolled back */
     struct list_link queries; /* not yet over */
-    struct query *active;  /* the one that runs */
+    struct query *active;     /* the one that runs */
     struct timer timeout, begun;
     transaction_done_fn *done;
     void *context;

@@ -26,10 +26,10 @@ struct run {
     struct shard_report *reports; /* by shard */
     struct list_link gathered;
     struct arena arena;
-    bool handed;    /* the exit's rows are with the caller */
-    bool cancelled; /* RUN_CANCEL was sent */
-    bool finishing; /* RUN_FINISH was sent */
-    bool closing;   /* the caller is done with it */
+    bool handed;               /* the exit's rows are with the caller */
+    bool cancelled;            /* RUN_CANCEL was sent */
+    bool finishing;            /* RUN_FINISH was sent */
+    bool closing;              /* the caller is done with it */
     uint32_t unfinished_count; /* shards that have not answered RUN_FINISH */
     uint32_t probe;
     uint64_t probe_total;
@@ -58,7 +58,8 @@ spec_fill(struct run *run, const struct shape *shape, uint64_t top_limit)
 }
 
 err_t
-run_create(struct execution *execution, const struct shape *shape, uint64_t top_limit, struct run **out)
+run_create(
+    struct execution *execution, const struct shape *shape, uint64_t top_limit, struct run **out)
 {
     struct memory *memory = shard_memory(execution->shard);
     struct run *run = memory_allocate(memory, sizeof(*run));
@@ -144,7 +145,8 @@ run_feed(struct run *run, const struct batch *input, const uint64_t *tags)
     }
     if (shape->tag_slot != SLOT_NONE) {
         assert(tags);
-        memcpy(first->rows.columns[shape->tag_slot].nodes, tags, sizeof(uint64_t) * input->row_count);
+        memcpy(
+            first->rows.columns[shape->tag_slot].nodes, tags, sizeof(uint64_t) * input->row_count);
     }
     uint64_t *nodes = first->cursor.nodes;
     first->cursor = (struct step_cursor){.nodes = nodes};
@@ -233,7 +235,8 @@ run_is_drained(struct run *run)
 {
     if (run->shard->count == 1)
         return local_run_is_idle(run->local);
-    if (!local_run_is_idle(run->local) || !outlets_are_empty(run->local) || !cancel_is_answered(run))
+    if (!local_run_is_idle(run->local) || !outlets_are_empty(run->local) ||
+        !cancel_is_answered(run))
         return false;
     uint64_t received = 0, sent = 0;
     for (uint32_t i = 0; i <= run->spec.shape->exit; i++) {
@@ -279,7 +282,8 @@ run_failed(struct run *run)
     if (!run->execution->failure.err) {
         run->execution->failure = *failure;
         struct text copy = arena_text(&run->execution->arena, failure->message);
-        run->execution->failure.message = copy.data ? copy : text_of(err_text(err_code(failure->err)));
+        run->execution->failure.message = copy.data ? copy
+                                                    : text_of(err_text(err_code(failure->err)));
     }
     return true;
 }
@@ -293,7 +297,8 @@ run_gather(struct run *run)
         struct gathered *part = list_entry(link, struct gathered, link);
         run->local->step.expressions.arena = &run->local->segments[run->spec.shape->exit].arena;
         err_t err = grouping_merge(
-            &run->local->grouping, (const uint8_t *)(part->header + 1), part->header->size, part->header->group_count);
+            &run->local->grouping, (const uint8_t *)(part->header + 1), part->header->size,
+            part->header->group_count);
         gathered_release(run, part);
         if (err) {
             local_run_fail(run->local, err);
@@ -303,7 +308,8 @@ run_gather(struct run *run)
         if (task_slice_is_over(run->shard))
             return PULL_AGAIN;
     }
-    if (run->unfinished_count > 0 || total_received(run, run->spec.shape->exit) != total_sent(run, run->spec.shape->exit))
+    if (run->unfinished_count > 0 ||
+        total_received(run, run->spec.shape->exit) != total_sent(run, run->spec.shape->exit))
         return PULL_WAIT;
     return PULL_END;
 }
@@ -410,7 +416,8 @@ on_report(struct shard *shard, const struct message *message)
     memcpy(kept->sent, report->counters, sizeof(uint64_t) * count);
     memcpy(kept->received, report->counters + count, sizeof(uint64_t) * count);
     if (report->err && !local->failure.err) {
-        struct text message_text = {(const char *)(report->counters + 2 * (size_t)count), report->message_size};
+        struct text message_text = {
+            (const char *)(report->counters + 2 * (size_t)count), report->message_size};
         struct text copy = arena_text(&run->arena, message_text);
         local->failure = (struct failure){
             .err = report->err,

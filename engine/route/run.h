@@ -21,7 +21,8 @@
 struct run;
 
 /* A run over a shape that lives in the execution's arena (or longer). */
-err_t run_create(struct execution *execution, const struct shape *shape, uint64_t top_limit, struct run **out);
+err_t run_create(
+    struct execution *execution, const struct shape *shape, uint64_t top_limit, struct run **out);
 /* True when the input that was fed is used up here, so that more may be fed. */
 bool run_wants_input(const struct run *run);
 /* Rows by traversal->input_slots; `tags` when the shape is tagged. Values must live until the run wants

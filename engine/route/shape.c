@@ -27,8 +27,9 @@ uses_add(const struct expr *expr, struct slot_set *set)
 static bool
 step_binds_to(enum step_kind kind)
 {
-    return kind == STEP_SCAN || kind == STEP_INDEX_SEEK || kind == STEP_ID_SEEK || kind == STEP_EXPAND
-           || kind == STEP_VAR_EXPAND || kind == STEP_HYDRATE || kind == STEP_COMPUTE;
+    return kind == STEP_SCAN || kind == STEP_INDEX_SEEK || kind == STEP_ID_SEEK ||
+           kind == STEP_EXPAND || kind == STEP_VAR_EXPAND || kind == STEP_HYDRATE ||
+           kind == STEP_COMPUTE;
 }
 
 static bool
@@ -51,12 +52,14 @@ step_definitions_drop(const struct step *step, struct slot_set *live)
 static void
 step_uses_add(const struct step *step, struct slot_set *live)
 {
-    bool reads_from = step->kind != STEP_SCAN && step->kind != STEP_INDEX_SEEK && step->kind != STEP_ID_SEEK
-                      && step->kind != STEP_FILTER && step->kind != STEP_COMPUTE && step->kind != STEP_FETCH
-                      && step->kind != STEP_REL_DISTINCT;
+    bool reads_from = step->kind != STEP_SCAN && step->kind != STEP_INDEX_SEEK &&
+                      step->kind != STEP_ID_SEEK && step->kind != STEP_FILTER &&
+                      step->kind != STEP_COMPUTE && step->kind != STEP_FETCH &&
+                      step->kind != STEP_REL_DISTINCT;
     if (reads_from)
         slot_set_add(live, step->from_slot);
-    if (step->kind == STEP_EXPAND_INTO || step->kind == STEP_EXPAND_EXISTS || step->kind == STEP_NODE_EQUAL)
+    if (step->kind == STEP_EXPAND_INTO || step->kind == STEP_EXPAND_EXISTS ||
+        step->kind == STEP_NODE_EQUAL)
         slot_set_add(live, step->to_slot);
     if (step->kind == STEP_REL_DISTINCT) {
         slot_set_add(live, step->rel_slot);
@@ -205,20 +208,27 @@ segment_open(struct shaping *shaping, uint32_t index, struct segment_shape *segm
     const struct step *step = &shaping->steps[index];
     struct slot_set carried = segment_carries(shaping, index);
     *segment = (struct segment_shape){.source = (uint8_t)step_source(step->kind), .arrival = step};
-    segment->sieves = arena_allocate(shaping->arena, sizeof(struct sieve) * (shaping->traversal->step_count + 1));
+    segment->sieves = arena_allocate(
+        shaping->arena, sizeof(struct sieve) * (shaping->traversal->step_count + 1));
     if (!segment->sieves || !slot_list_make(shaping, &carried, &segment->carried))
         return ERR(MEMORY_QUERY);
     return 0;
 }
 
 static err_t
-segment_expander_set(struct shaping *shaping, uint32_t index, struct segment_shape *segment, struct slot_set *touched)
+segment_expander_set(
+    struct shaping *shaping,
+    uint32_t index,
+    struct segment_shape *segment,
+    struct slot_set *touched)
 {
     const struct step *step = &shaping->steps[index];
-    struct slot_set kept = step->kind == STEP_VAR_EXPAND ? segment_carries(shaping, index) : shaping->after[index];
+    struct slot_set kept = step->kind == STEP_VAR_EXPAND ? segment_carries(shaping, index)
+                                                         : shaping->after[index];
     *touched = shaping->after[index];
     step_definitions_drop(step, &kept);
-    if (step->kind == STEP_VAR_EXPAND && !slot_list_make(shaping, &shaping->after[index], &segment->forward))
+    if (step->kind == STEP_VAR_EXPAND &&
+        !slot_list_make(shaping, &shaping->after[index], &segment->forward))
         return ERR(MEMORY_QUERY);
     segment->expander = step;
     segment->expander_class = step_class_of(step->kind);
@@ -234,7 +244,10 @@ slot_set_join(struct slot_set *set, const struct slot_set *other)
 
 static err_t
 segment_sieve_add(
-    struct shaping *shaping, uint32_t index, struct segment_shape *segment, struct slot_set *touched)
+    struct shaping *shaping,
+    uint32_t index,
+    struct segment_shape *segment,
+    struct slot_set *touched)
 {
     const struct step *step = &shaping->steps[index];
     struct sieve *sieve = &segment->sieves[segment->sieve_count++];
@@ -261,7 +274,8 @@ segments_cut(struct shaping *shaping)
     struct segment_shape *segment = &shape->segments[0];
     struct slot_set touched = shaping->before;
     segment->source = SOURCE_INPUT;
-    segment->sieves = arena_allocate(shaping->arena, sizeof(struct sieve) * (shaping->traversal->step_count + 1));
+    segment->sieves = arena_allocate(
+        shaping->arena, sizeof(struct sieve) * (shaping->traversal->step_count + 1));
     if (!segment->sieves || !slot_list_make(shaping, &shaping->before, &segment->carried))
         return ERR(MEMORY_QUERY);
     for (uint32_t i = 0; i < shaping->traversal->step_count; i++) {
@@ -271,8 +285,8 @@ segments_cut(struct shaping *shaping)
             err = segment_sieve_add(shaping, i, segment, &touched);
             shape->loops = true;
         }
-        bool opens = step_source(kind) != SOURCE_LOCAL
-                     || (step_expands(kind) && (segment->expander || segment->sieve_count));
+        bool opens = step_source(kind) != SOURCE_LOCAL ||
+                     (step_expands(kind) && (segment->expander || segment->sieve_count));
         if (!err && opens) {
             if (!slot_list_make(shaping, &touched, &segment->touched))
                 return ERR(MEMORY_QUERY);
@@ -294,7 +308,8 @@ segments_cut(struct shaping *shaping)
 }
 
 err_t
-shape_create(struct arena *arena, const struct traversal *traversal, bool tagged, struct shape **out)
+shape_create(
+    struct arena *arena, const struct traversal *traversal, bool tagged, struct shape **out)
 {
     struct shaping shaping = {.arena = arena, .traversal = traversal};
     struct shape *shape = arena_zeroed(arena, sizeof(*shape));
@@ -322,4 +337,3 @@ shape_create(struct arena *arena, const struct traversal *traversal, bool tagged
     *out = shape;
     return 0;
 }
-

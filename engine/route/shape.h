@@ -55,6 +55,7 @@ struct shape {
 };
 
 /* Everything is in the arena. `tagged` adds a hidden slot that carries a number through every step. */
-err_t shape_create(struct arena *arena, const struct traversal *traversal, bool tagged, struct shape **out);
+err_t shape_create(
+    struct arena *arena, const struct traversal *traversal, bool tagged, struct shape **out);
 
 #endif

@@ -18,7 +18,8 @@ transaction_tell(struct transaction *transaction, err_t err, uint64_t bookmark, 
 {
     transaction_done_fn *done = transaction->done;
     void *context = transaction->context;
-    struct failure failure = {.err = err, .message = text_of(err ? err_text(err_code(err)) : ""), .offset = -1};
+    struct failure failure = {
+        .err = err, .message = text_of(err ? err_text(err_code(err)) : ""), .offset = -1};
     transaction->done = NULL;
     if (gone)
         transaction_release(transaction);
@@ -54,13 +55,16 @@ timeout_expired(struct timer *timer)
 {
     struct transaction *transaction = list_entry(timer, struct transaction, timeout);
     transaction_fail(transaction, ERR(TIMED_OUT));
-    list_for_each(link, &transaction->queries)
+    list_for_each (link, &transaction->queries)
         query_cancel(list_entry(link, struct query, link), ERR(TIMED_OUT));
 }
 
 err_t
 transaction_begin(
-    struct shard *shard, const struct transaction_options *options, transaction_done_fn *done, void *context,
+    struct shard *shard,
+    const struct transaction_options *options,
+    transaction_done_fn *done,
+    void *context,
     struct transaction **out)
 {
     struct transaction *transaction = memory_allocate(shard_memory(shard), sizeof(*transaction));
@@ -69,7 +73,8 @@ transaction_begin(
     *transaction = (struct transaction){
         .shard = shard, .read_only = options->read_only, .done = done, .context = context};
     list_init(&transaction->queries);
-    struct txn_options txn_options = {.bookmark = options->bookmark, .read_only = options->read_only};
+    struct txn_options txn_options = {
+        .bookmark = options->bookmark, .read_only = options->read_only};
     err_t err = txn_begin(shard, &txn_options, begin_ready, transaction, &transaction->txn);
     if (err) {
         memory_release(shard_memory(shard), transaction, sizeof(*transaction));
@@ -131,7 +136,7 @@ transaction_commit(struct transaction *transaction, transaction_done_fn *done, v
     transaction->done = done;
     transaction->context = context;
     transaction->committing = true;
-    list_for_each(link, &transaction->queries)
+    list_for_each (link, &transaction->queries)
         query_discard(list_entry(link, struct query, link));
     transaction_end(transaction);
 }
@@ -144,7 +149,7 @@ transaction_rollback(struct transaction *transaction, transaction_done_fn *done,
     transaction->done = done;
     transaction->context = context;
     transaction->rolling_back = true;
-    list_for_each(link, &transaction->queries)
+    list_for_each (link, &transaction->queries)
         query_cancel(list_entry(link, struct query, link), ERR(TERMINATED));
     transaction_end(transaction);
 }

@@ -4,7 +4,7 @@
 #include "engine/value/value_ops.h"
 
 void
-barrier_create(struct barrier *barrier, struct operator *op)
+barrier_create(struct barrier *barrier, struct operator* op)
 {
     *barrier = (struct barrier){.op = op};
     arena_create(&barrier->arena, &op->execution->memory.memory, SIZE_MAX);
@@ -60,7 +60,8 @@ item_collect(struct barrier *barrier, const struct batch *input, const uint64_t 
     struct barrier_item *item = barrier_item_new(barrier, input->row_count);
     if (!item)
         return ERR(MEMORY_QUERY);
-    uint32_t count = input->column_count < item->rows.column_count ? input->column_count : item->rows.column_count;
+    uint32_t count = input->column_count < item->rows.column_count ? input->column_count
+                                                                   : item->rows.column_count;
     for (uint32_t i = 0; i < count; i++) {
         struct column *to = &item->rows.columns[i];
         column_gather(&input->columns[i], to, NULL, input->row_count);
@@ -89,7 +90,7 @@ item_collect(struct barrier *barrier, const struct batch *input, const uint64_t 
 enum pull
 barrier_collect(struct barrier *barrier)
 {
-    struct operator *op = barrier->op;
+    struct operator* op = barrier->op;
     if (barrier->collected)
         return PULL_END;
     for (;;) {
@@ -110,9 +111,10 @@ barrier_collect(struct barrier *barrier)
 }
 
 enum pull
-barrier_next(struct barrier *barrier, barrier_work_fn *work, barrier_work_fn *finish, struct batch **out)
+barrier_next(
+    struct barrier *barrier, barrier_work_fn *work, barrier_work_fn *finish, struct batch **out)
 {
-    struct operator *op = barrier->op;
+    struct operator* op = barrier->op;
     enum pull collected = barrier_collect(barrier);
     if (collected != PULL_END)
         return collected;

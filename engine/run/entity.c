@@ -5,7 +5,11 @@
 /* A traversal with one input slot (0), these steps and `output_count` outputs in slots 1.. */
 static err_t
 reader_create(
-    struct entity_reader *reader, struct execution *execution, const uint8_t *kinds, uint32_t slot_count, struct step *steps,
+    struct entity_reader *reader,
+    struct execution *execution,
+    const uint8_t *kinds,
+    uint32_t slot_count,
+    struct step *steps,
     uint32_t step_count)
 {
     struct arena *arena = &execution->arena;
@@ -63,7 +67,10 @@ entity_reader_hydrate(struct entity_reader *reader, struct execution *execution)
 
 err_t
 entity_reader_fetch(
-    struct entity_reader *reader, struct execution *execution, enum column_kind kind, const struct fetch *fetches,
+    struct entity_reader *reader,
+    struct execution *execution,
+    enum column_kind kind,
+    const struct fetch *fetches,
     uint32_t fetch_count)
 {
     struct step *steps = arena_allocate(&execution->arena, sizeof(*steps) * 2);
@@ -87,12 +94,14 @@ entity_reader_fetch(
 }
 
 err_t
-entity_reader_expand(struct entity_reader *reader, struct execution *execution, const struct step *step)
+entity_reader_expand(
+    struct entity_reader *reader, struct execution *execution, const struct step *step)
 {
     static const uint8_t kinds[] = {COLUMN_NODE, COLUMN_VALUE, COLUMN_NODE};
     struct arena *arena = &execution->arena;
     uint32_t step_count = 2;
-    struct step *steps = arena_allocate(arena, sizeof(*steps) * (2 + 2 * (size_t)step->property_count));
+    struct step *steps = arena_allocate(
+        arena, sizeof(*steps) * (2 + 2 * (size_t)step->property_count));
     if (!steps)
         return ERR(MEMORY_QUERY);
     steps[0] = step_of(STEP_MOVE);

@@ -20,8 +20,14 @@ counts_rows_only(const struct aggregation *aggregates, uint32_t count)
 
 err_t
 grouping_create(
-    struct grouping *grouping, struct memory *memory, size_t limit_size, struct expr_context *expressions,
-    const struct expr *const *keys, uint32_t key_count, const struct aggregation *aggregates, uint32_t aggregate_count)
+    struct grouping *grouping,
+    struct memory *memory,
+    size_t limit_size,
+    struct expr_context *expressions,
+    const struct expr *const *keys,
+    uint32_t key_count,
+    const struct aggregation *aggregates,
+    uint32_t aggregate_count)
 {
     *grouping = (struct grouping){
         .memory = memory,
@@ -35,7 +41,8 @@ grouping_create(
     arena_create(&grouping->arena, memory, limit_size);
     if (grouping->counts_rows_only)
         return 0;
-    grouping->columns_size = sizeof(struct value) * BATCH_ROW_COUNT_MAX * (key_count + 2 * (size_t)aggregate_count);
+    grouping->columns_size = sizeof(struct value) * BATCH_ROW_COUNT_MAX *
+                             (key_count + 2 * (size_t)aggregate_count);
     grouping->columns = memory_allocate(memory, grouping->columns_size);
     return grouping->columns || grouping->columns_size == 0 ? 0 : ERR(MEMORY_QUERY);
 }
@@ -47,8 +54,10 @@ grouping_destroy(struct grouping *grouping)
         return;
     arena_destroy(&grouping->arena);
     memory_release(grouping->memory, grouping->columns, grouping->columns_size);
-    memory_release(grouping->memory, grouping->groups, sizeof(*grouping->groups) * grouping->group_room);
-    memory_release(grouping->memory, grouping->table, sizeof(*grouping->table) * grouping->table_size);
+    memory_release(
+        grouping->memory, grouping->groups, sizeof(*grouping->groups) * grouping->group_room);
+    memory_release(
+        grouping->memory, grouping->table, sizeof(*grouping->table) * grouping->table_size);
     grouping->memory = NULL;
 }
 
@@ -92,7 +101,8 @@ room_grow(struct grouping *grouping)
 {
     uint32_t room = grouping->group_room ? grouping->group_room * 2 : 16;
     struct group **groups = memory_resize(
-        grouping->memory, grouping->groups, sizeof(*groups) * grouping->group_room, sizeof(*groups) * room);
+        grouping->memory, grouping->groups, sizeof(*groups) * grouping->group_room,
+        sizeof(*groups) * room);
     if (!groups)
         return false;
     grouping->groups = groups;
@@ -108,7 +118,8 @@ group_add(struct grouping *grouping, uint64_t hash, const struct value *keys, st
         return ERR(MEMORY_QUERY);
     size_t keys_size = sizeof(struct value) * grouping->key_count;
     size_t states_size = sizeof(struct aggregate) * grouping->aggregate_count;
-    struct group *group = arena_allocate(&grouping->arena, sizeof(*group) + keys_size + states_size);
+    struct group *group = arena_allocate(
+        &grouping->arena, sizeof(*group) + keys_size + states_size);
     if (!group)
         return ERR(MEMORY_QUERY);
     group->hash = hash;
@@ -121,7 +132,8 @@ group_add(struct grouping *grouping, uint64_t hash, const struct value *keys, st
             return err;
     }
     for (uint32_t i = 0; i < grouping->aggregate_count; i++)
-        aggregate_create(&group->states[i], grouping->aggregates[i].kind, grouping->aggregates[i].distinct);
+        aggregate_create(
+            &group->states[i], grouping->aggregates[i].kind, grouping->aggregates[i].distinct);
     grouping->groups[grouping->group_count++] = group;
     *out = group;
     return 0;
@@ -170,7 +182,8 @@ arguments_evaluate(struct grouping *grouping, const struct batch *batch)
             return err;
     }
     for (uint32_t i = 0; i < grouping->aggregate_count; i++) {
-        const struct expr *arguments[2] = {grouping->aggregates[i].argument, grouping->aggregates[i].argument2};
+        const struct expr *arguments[2] = {
+            grouping->aggregates[i].argument, grouping->aggregates[i].argument2};
         for (uint32_t k = 0; k < 2; k++, column += BATCH_ROW_COUNT_MAX) {
             if (arguments[k]) {
                 err_t err = expr_eval_batch(arguments[k], grouping->expressions, batch, column);
@@ -187,11 +200,13 @@ arguments_evaluate(struct grouping *grouping, const struct batch *batch)
 static err_t
 row_step(struct grouping *grouping, struct group *group, uint32_t row)
 {
-    const struct value *column = grouping->columns + (size_t)grouping->key_count * BATCH_ROW_COUNT_MAX;
-    for (uint32_t i = 0; i < grouping->aggregate_count; i++, column += 2 * (size_t)BATCH_ROW_COUNT_MAX) {
+    const struct value *column = grouping->columns +
+                                 (size_t)grouping->key_count * BATCH_ROW_COUNT_MAX;
+    for (uint32_t i = 0; i < grouping->aggregate_count;
+         i++, column += 2 * (size_t)BATCH_ROW_COUNT_MAX) {
         err_t err = aggregate_step(
-            &group->states[i], grouping->expressions, grouping->aggregates[i].argument, &grouping->arena, column[row],
-            column[BATCH_ROW_COUNT_MAX + row]);
+            &group->states[i], grouping->expressions, grouping->aggregates[i].argument,
+            &grouping->arena, column[row], column[BATCH_ROW_COUNT_MAX + row]);
         if (err)
             return err;
     }
@@ -231,11 +246,16 @@ grouping_add(struct grouping *grouping, const struct batch *batch)
 
 err_t
 grouping_distinct(
-    struct grouping *grouping, const struct batch *batch, uint32_t *rows, uint32_t *row_count, uint32_t *groups)
+    struct grouping *grouping,
+    const struct batch *batch,
+    uint32_t *rows,
+    uint32_t *row_count,
+    uint32_t *groups)
 {
     *row_count = 0;
     err_t err = arguments_evaluate(grouping, batch);
-    struct value *keys = arena_allocate(grouping->expressions->arena, sizeof(*keys) * grouping->key_count);
+    struct value *keys = arena_allocate(
+        grouping->expressions->arena, sizeof(*keys) * grouping->key_count);
     if (!err && !keys)
         err = ERR(MEMORY_QUERY);
     for (uint32_t row = 0; !err && row < batch->row_count; row++) {
@@ -269,10 +289,12 @@ grouping_settle(struct grouping *grouping)
 }
 
 err_t
-grouping_take(struct grouping *grouping, struct arena *arena, struct column *columns, uint32_t *count)
+grouping_take(
+    struct grouping *grouping, struct arena *arena, struct column *columns, uint32_t *count)
 {
     uint32_t row = 0;
-    for (; row < BATCH_ROW_COUNT_MAX && grouping->next < grouping->group_count; row++, grouping->next++) {
+    for (; row < BATCH_ROW_COUNT_MAX && grouping->next < grouping->group_count;
+         row++, grouping->next++) {
         const struct group *group = grouping->groups[grouping->next];
         for (uint32_t i = 0; i < grouping->key_count; i++)
             columns[i].values[row] = group->keys[i];
@@ -301,7 +323,12 @@ group_encoded_size(const struct grouping *grouping, const struct group *group)
 
 uint8_t *
 grouping_encode(
-    struct grouping *grouping, struct arena *arena, uint32_t *position, size_t size_goal, size_t *size, uint32_t *group_count)
+    struct grouping *grouping,
+    struct arena *arena,
+    uint32_t *position,
+    size_t size_goal,
+    size_t *size,
+    uint32_t *group_count)
 {
     uint32_t first = *position, last = first;
     uint64_t total = 0;
@@ -325,7 +352,8 @@ grouping_encode(
 }
 
 static err_t
-group_merge(struct grouping *grouping, struct value *keys, const uint8_t **cursor, const uint8_t *end)
+group_merge(
+    struct grouping *grouping, struct value *keys, const uint8_t **cursor, const uint8_t *end)
 {
     err_t err = 0;
     for (uint32_t i = 0; !err && i < grouping->key_count; i++)
@@ -341,7 +369,8 @@ group_merge(struct grouping *grouping, struct value *keys, const uint8_t **curso
             group->states[i] = other;
         else if (!err)
             err = aggregate_merge(
-                &group->states[i], grouping->expressions, grouping->aggregates[i].argument, &grouping->arena, &other);
+                &group->states[i], grouping->expressions, grouping->aggregates[i].argument,
+                &grouping->arena, &other);
     }
     return err;
 }

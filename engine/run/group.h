@@ -37,25 +37,42 @@ struct grouping {
 };
 
 err_t grouping_create(
-    struct grouping *grouping, struct memory *memory, size_t limit_size, struct expr_context *expressions,
-    const struct expr *const *keys, uint32_t key_count, const struct aggregation *aggregates, uint32_t aggregate_count);
+    struct grouping *grouping,
+    struct memory *memory,
+    size_t limit_size,
+    struct expr_context *expressions,
+    const struct expr *const *keys,
+    uint32_t key_count,
+    const struct aggregation *aggregates,
+    uint32_t aggregate_count);
 void grouping_destroy(struct grouping *grouping);
 /* The rows of a batch. Temporaries go to expressions->arena. */
 err_t grouping_add(struct grouping *grouping, const struct batch *batch);
 /* The rows of the batch whose keys were not there before; they are now. `groups`, if not NULL, gets the
  * group of each row. */
 err_t grouping_distinct(
-    struct grouping *grouping, const struct batch *batch, uint32_t *rows, uint32_t *row_count, uint32_t *groups);
+    struct grouping *grouping,
+    const struct batch *batch,
+    uint32_t *rows,
+    uint32_t *row_count,
+    uint32_t *groups);
 /* Makes the one group that a statement without keys has, also when no row came. */
 err_t grouping_settle(struct grouping *grouping);
 /* Up to BATCH_ROW_COUNT_MAX groups as columns: keys, then results. *count 0 at the end. */
-err_t grouping_take(struct grouping *grouping, struct arena *arena, struct column *columns, uint32_t *count);
+err_t grouping_take(
+    struct grouping *grouping, struct arena *arena, struct column *columns, uint32_t *count);
 
 /* The groups from *position as bytes, about `size_goal` of them at least one; NULL when there is no
  * memory. Settle first. */
 uint8_t *grouping_encode(
-    struct grouping *grouping, struct arena *arena, uint32_t *position, size_t size_goal, size_t *size, uint32_t *group_count);
+    struct grouping *grouping,
+    struct arena *arena,
+    uint32_t *position,
+    size_t size_goal,
+    size_t *size,
+    uint32_t *group_count);
 /* Adds `group_count` groups another shard encoded. */
-err_t grouping_merge(struct grouping *grouping, const uint8_t *bytes, size_t size, uint32_t group_count);
+err_t
+grouping_merge(struct grouping *grouping, const uint8_t *bytes, size_t size, uint32_t group_count);
 
 #endif

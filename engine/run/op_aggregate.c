@@ -7,25 +7,22 @@ struct aggregating {
     bool collected;
 };
 
-static err_t
-aggregate_begin(struct operator *op)
+static err_t aggregate_begin(struct operator* op)
 {
     struct aggregating *state = op->state;
     struct execution *execution = op->execution;
     return grouping_create(
-        &state->grouping, &execution->memory.memory, SIZE_MAX, &execution->expressions, op->op->exprs,
-        op->op->group_count, op->op->aggregates, op->op->aggregate_count);
+        &state->grouping, &execution->memory.memory, SIZE_MAX, &execution->expressions,
+        op->op->exprs, op->op->group_count, op->op->aggregates, op->op->aggregate_count);
 }
 
-static void
-aggregate_close(struct operator *op)
+static void aggregate_close(struct operator* op)
 {
     struct aggregating *state = op->state;
     grouping_destroy(&state->grouping);
 }
 
-static void
-aggregate_rewind(struct operator *op)
+static void aggregate_rewind(struct operator* op)
 {
     struct aggregating *state = op->state;
     aggregate_close(op);
@@ -35,8 +32,7 @@ aggregate_rewind(struct operator *op)
         execution_fail(op->execution, err, NULL);
 }
 
-static enum pull
-aggregate_collect(struct operator *op)
+static enum pull aggregate_collect(struct operator* op)
 {
     struct aggregating *state = op->state;
     for (;;) {
@@ -55,7 +51,7 @@ aggregate_collect(struct operator *op)
 }
 
 static enum pull
-aggregate_next(struct operator *op, struct batch **out)
+aggregate_next(struct operator* op, struct batch **out)
 {
     struct aggregating *state = op->state;
     if (execution_failed(op->execution))
@@ -80,7 +76,8 @@ aggregate_next(struct operator *op, struct batch **out)
         values[i] = columns[i];
         if (columns[i].kind == COLUMN_NODE) {
             values[i].kind = COLUMN_VALUE;
-            values[i].values = arena_allocate(&op->arena, sizeof(struct value) * BATCH_ROW_COUNT_MAX);
+            values[i].values = arena_allocate(
+                &op->arena, sizeof(struct value) * BATCH_ROW_COUNT_MAX);
             if (!values[i].values)
                 err = ERR(MEMORY_QUERY);
         }

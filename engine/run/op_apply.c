@@ -7,11 +7,11 @@
 #include "engine/value/value_ops.h"
 
 struct apply {
-    struct batch *input;     /* left rows at work; lent by the left */
-    uint64_t *input_tags;    /* of an outer APPLY */
-    struct batch one;        /* flag: the row at work */
-    uint32_t row;            /* flag: its index */
-    bool *matched;           /* by left row of `input` */
+    struct batch *input;  /* left rows at work; lent by the left */
+    uint64_t *input_tags; /* of an outer APPLY */
+    struct batch one;     /* flag: the row at work */
+    uint32_t row;         /* flag: its index */
+    bool *matched;        /* by left row of `input` */
     uint64_t *counts;
     struct collected *lists;
     struct arena folded; /* matched, counts, lists, for one input */
@@ -25,40 +25,36 @@ struct collected {
     uint32_t count, room;
 };
 
-static err_t
-apply_open(struct operator *op)
+static err_t apply_open(struct operator* op)
 {
     struct apply *state = op->state;
     arena_create(&state->folded, &op->execution->memory.memory, SIZE_MAX);
     state->left_column_count = op->op->left->column_count;
-    state->one.columns = arena_zeroed(&op->execution->arena, sizeof(struct column) * state->left_column_count);
+    state->one.columns = arena_zeroed(
+        &op->execution->arena, sizeof(struct column) * state->left_column_count);
     return state->one.columns ? 0 : ERR(MEMORY_QUERY);
 }
 
-static void
-apply_close(struct operator *op)
+static void apply_close(struct operator* op)
 {
     struct apply *state = op->state;
     if (state->folded.source)
         arena_destroy(&state->folded);
 }
 
-static void
-apply_rewind(struct operator *op)
+static void apply_rewind(struct operator* op)
 {
     struct apply *state = op->state;
     state->input = NULL;
 }
 
-static struct argument *
-apply_argument(struct operator *op)
+static struct argument *apply_argument(struct operator* op)
 {
     return op->right->argument;
 }
 
 /* Points the right side's ARGUMENT at the rows it is to run for. */
-static void
-right_begin(struct operator *op)
+static void right_begin(struct operator* op)
 {
     struct apply *state = op->state;
     struct argument *argument = apply_argument(op);
@@ -79,8 +75,7 @@ right_begin(struct operator *op)
     state->right_done = false;
 }
 
-static enum pull
-apply_input(struct operator *op)
+static enum pull apply_input(struct operator* op)
 {
     struct apply *state = op->state;
     struct batch *input;
@@ -104,7 +99,7 @@ apply_input(struct operator *op)
 
 /* The left rows rows[0 .. count) with the right columns of `right` (NULL: nulls). */
 static err_t
-rows_join(struct operator *op, const uint32_t *rows, uint32_t count, const struct batch *right)
+rows_join(struct operator* op, const uint32_t *rows, uint32_t count, const struct batch *right)
 {
     struct apply *state = op->state;
     err_t err = operator_columns(op, &op->out, count);
@@ -136,7 +131,7 @@ rows_join(struct operator *op, const uint32_t *rows, uint32_t count, const struc
 }
 
 static err_t
-item_collect(struct operator *op, struct collected *list, const struct batch *right, uint32_t row)
+item_collect(struct operator* op, struct collected *list, const struct batch *right, uint32_t row)
 {
     struct apply *state = op->state;
     if (list->count == list->room) {
@@ -153,7 +148,7 @@ item_collect(struct operator *op, struct collected *list, const struct batch *ri
 }
 
 static err_t
-right_fold(struct operator *op, const struct batch *right, const uint32_t *rows)
+right_fold(struct operator* op, const struct batch *right, const uint32_t *rows)
 {
     struct apply *state = op->state;
     for (uint32_t i = 0; i < right->row_count; i++) {
@@ -170,7 +165,7 @@ right_fold(struct operator *op, const struct batch *right, const uint32_t *rows)
 
 /* When the right side is at its end: the rows that only now are known. 0 in *count: none. */
 static err_t
-rows_close(struct operator *op, uint32_t *count)
+rows_close(struct operator* op, uint32_t *count)
 {
     struct apply *state = op->state;
     uint32_t rows[BATCH_ROW_COUNT_MAX];
@@ -200,13 +195,14 @@ rows_close(struct operator *op, uint32_t *count)
 
 /* One batch of the right side. END: the right side is at its end for all of `input`. */
 static enum pull
-right_next(struct operator *op, struct batch **right, uint32_t *rows)
+right_next(struct operator* op, struct batch **right, uint32_t *rows)
 {
     struct apply *state = op->state;
     for (;;) {
         enum pull pull = operator_next(op->right, right);
         /* EXISTS { } needs to see one row only. */
-        bool enough = pull == PULL_BATCH && op->op->flag && op->op->mode == APPLY_SEMI && (*right)->row_count;
+        bool enough = pull == PULL_BATCH && op->op->flag && op->op->mode == APPLY_SEMI &&
+                      (*right)->row_count;
         if (enough)
             state->matched[state->row] = true;
         if (pull == PULL_END || enough) {
@@ -228,7 +224,7 @@ right_next(struct operator *op, struct batch **right, uint32_t *rows)
 }
 
 static enum pull
-apply_next(struct operator *op, struct batch **out)
+apply_next(struct operator* op, struct batch **out)
 {
     struct apply *state = op->state;
     for (;;) {

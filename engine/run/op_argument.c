@@ -2,7 +2,7 @@
 #include "engine/run/operator.h"
 
 static enum pull
-argument_next(struct operator *op, struct batch **out)
+argument_next(struct operator* op, struct batch **out)
 {
     bool *given = op->state;
     assert(op->argument);
@@ -26,8 +26,7 @@ argument_next(struct operator *op, struct batch **out)
     return PULL_BATCH;
 }
 
-static void
-argument_rewind(struct operator *op)
+static void argument_rewind(struct operator* op)
 {
     *(bool *)op->state = false;
 }

@@ -8,16 +8,14 @@ struct creating {
     bool missing;
 };
 
-static err_t
-create_open(struct operator *op)
+static err_t create_open(struct operator* op)
 {
     struct creating *state = op->state;
     barrier_create(&state->barrier, op);
     return writer_create(op->execution, &state->writer);
 }
 
-static void
-create_close(struct operator *op)
+static void create_close(struct operator* op)
 {
     struct creating *state = op->state;
     barrier_destroy(&state->barrier);
@@ -25,8 +23,7 @@ create_close(struct operator *op)
     state->writer = NULL;
 }
 
-static void
-create_rewind(struct operator *op)
+static void create_rewind(struct operator* op)
 {
     struct creating *state = op->state;
     barrier_rewind(&state->barrier);
@@ -34,7 +31,7 @@ create_rewind(struct operator *op)
 
 /* END: the batch is written and its created columns are filled. */
 static enum pull
-create_work(struct operator *op, struct barrier_item *item)
+create_work(struct operator* op, struct barrier_item *item)
 {
     struct creating *state = op->state;
     struct writer *writer = state->writer;
@@ -46,7 +43,8 @@ create_work(struct operator *op, struct barrier_item *item)
         }
         writer_reset(writer);
         state->missing = false;
-        err_t err = create_rows(op, writer, &item->rows, NULL, item->rows.row_count, &state->missing);
+        err_t err = create_rows(
+            op, writer, &item->rows, NULL, item->rows.row_count, &state->missing);
         if (err)
             return operator_fail(op, err);
         item->built = !state->missing;
@@ -60,7 +58,7 @@ create_work(struct operator *op, struct barrier_item *item)
 }
 
 static enum pull
-create_next(struct operator *op, struct batch **out)
+create_next(struct operator* op, struct batch **out)
 {
     struct creating *state = op->state;
     return barrier_next(&state->barrier, create_work, NULL, out);

@@ -33,8 +33,7 @@ struct deleting {
     uint32_t position;
 };
 
-static err_t
-delete_open(struct operator *op)
+static err_t delete_open(struct operator* op)
 {
     struct deleting *state = op->state;
     barrier_create(&state->barrier, op);
@@ -42,8 +41,7 @@ delete_open(struct operator *op)
     return writer_create(op->execution, &state->writer);
 }
 
-static void
-delete_close(struct operator *op)
+static void delete_close(struct operator* op)
 {
     struct deleting *state = op->state;
     barrier_destroy(&state->barrier);
@@ -54,8 +52,7 @@ delete_close(struct operator *op)
         arena_destroy(&state->arena);
 }
 
-static void
-delete_rewind(struct operator *op)
+static void delete_rewind(struct operator* op)
 {
     struct deleting *state = op->state;
     barrier_rewind(&state->barrier);
@@ -67,7 +64,7 @@ delete_rewind(struct operator *op)
 }
 
 static err_t
-node_name(struct operator *op, uint64_t id)
+node_name(struct operator* op, uint64_t id)
 {
     struct deleting *state = op->state;
     bool first;
@@ -89,7 +86,7 @@ node_name(struct operator *op, uint64_t id)
 }
 
 static err_t
-rel_name(struct operator *op, struct value rel)
+rel_name(struct operator* op, struct value rel)
 {
     struct deleting *state = op->state;
     bool first;
@@ -111,7 +108,7 @@ rel_name(struct operator *op, struct value rel)
 }
 
 static err_t
-value_name(struct operator *op, const struct expr *at, struct value value)
+value_name(struct operator* op, const struct expr *at, struct value value)
 {
     err_t err = 0;
     if (value_is_null(value))
@@ -122,8 +119,8 @@ value_name(struct operator *op, const struct expr *at, struct value value)
         return rel_name(op, value);
     if (value.type != VALUE_PATH)
         return expr_fail(
-            &op->execution->expressions, at, ERR(TYPE), "Expected a node, a relationship or a path to delete, got %s",
-            value_type_name(value));
+            &op->execution->expressions, at, ERR(TYPE),
+            "Expected a node, a relationship or a path to delete, got %s", value_type_name(value));
     for (uint32_t i = 0; !err && i <= value.path->rel_count; i++)
         err = value_name(op, at, value.path->nodes[i]);
     for (uint32_t i = 0; !err && i < value.path->rel_count; i++)
@@ -132,7 +129,7 @@ value_name(struct operator *op, const struct expr *at, struct value value)
 }
 
 static enum pull
-delete_work(struct operator *op, struct barrier_item *item)
+delete_work(struct operator* op, struct barrier_item *item)
 {
     struct expr_context *expressions = &op->execution->expressions;
     arena_reset(&op->arena);
@@ -150,8 +147,7 @@ delete_work(struct operator *op, struct barrier_item *item)
     return PULL_END;
 }
 
-static err_t
-detach_feed(struct operator *op)
+static err_t detach_feed(struct operator* op)
 {
     struct deleting *state = op->state;
     if (!state->reader_ready) {
@@ -171,8 +167,7 @@ detach_feed(struct operator *op)
     return entity_reader_feed(&state->reader, &batch, column.nodes);
 }
 
-static enum pull
-delete_detach(struct operator *op)
+static enum pull delete_detach(struct operator* op)
 {
     struct deleting *state = op->state;
     while (op->op->flag) {
@@ -223,7 +218,7 @@ operation_make(struct deleting *state)
 
 /* The relationships, or the nodes, a part at a time. */
 static enum pull
-delete_write(struct operator *op, uint32_t total)
+delete_write(struct operator* op, uint32_t total)
 {
     struct deleting *state = op->state;
     for (;;) {
@@ -242,7 +237,7 @@ delete_write(struct operator *op, uint32_t total)
 }
 
 static enum pull
-delete_finish(struct operator *op, struct barrier_item *item)
+delete_finish(struct operator* op, struct barrier_item *item)
 {
     struct deleting *state = op->state;
     assert(!item);
@@ -266,7 +261,7 @@ delete_finish(struct operator *op, struct barrier_item *item)
 }
 
 static enum pull
-delete_next(struct operator *op, struct batch **out)
+delete_next(struct operator* op, struct batch **out)
 {
     struct deleting *state = op->state;
     return barrier_next(&state->barrier, delete_work, delete_finish, out);

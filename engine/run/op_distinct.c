@@ -7,8 +7,7 @@ struct distinct {
     const struct expr **keys;
 };
 
-static err_t
-distinct_open(struct operator *op)
+static err_t distinct_open(struct operator* op)
 {
     struct distinct *state = op->state;
     struct execution *execution = op->execution;
@@ -21,30 +20,29 @@ distinct_open(struct operator *op)
             return ERR(MEMORY_QUERY);
     }
     return grouping_create(
-        &state->grouping, &execution->memory.memory, SIZE_MAX, &execution->expressions, state->keys, op->op->column_count,
-        NULL, 0);
+        &state->grouping, &execution->memory.memory, SIZE_MAX, &execution->expressions, state->keys,
+        op->op->column_count, NULL, 0);
 }
 
-static void
-distinct_close(struct operator *op)
+static void distinct_close(struct operator* op)
 {
     struct distinct *state = op->state;
     grouping_destroy(&state->grouping);
 }
 
-static void
-distinct_rewind(struct operator *op)
+static void distinct_rewind(struct operator* op)
 {
     struct distinct *state = op->state;
     struct memory *memory = &op->execution->memory.memory;
     grouping_destroy(&state->grouping);
     if (grouping_create(
-            &state->grouping, memory, SIZE_MAX, &op->execution->expressions, state->keys, op->op->column_count, NULL, 0))
+            &state->grouping, memory, SIZE_MAX, &op->execution->expressions, state->keys,
+            op->op->column_count, NULL, 0))
         execution_fail(op->execution, ERR(MEMORY_QUERY), NULL);
 }
 
 static enum pull
-distinct_next(struct operator *op, struct batch **out)
+distinct_next(struct operator* op, struct batch **out)
 {
     struct distinct *state = op->state;
     if (execution_failed(op->execution))

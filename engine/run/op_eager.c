@@ -8,24 +8,21 @@ struct eager {
     bool collected;
 };
 
-static err_t
-eager_open(struct operator *op)
+static err_t eager_open(struct operator* op)
 {
     struct eager *state = op->state;
     arena_create(&state->rows, &op->execution->memory.memory, SIZE_MAX);
     return 0;
 }
 
-static void
-eager_close(struct operator *op)
+static void eager_close(struct operator* op)
 {
     struct eager *state = op->state;
     if (state->rows.source)
         arena_destroy(&state->rows);
 }
 
-static void
-eager_rewind(struct operator *op)
+static void eager_rewind(struct operator* op)
 {
     struct eager *state = op->state;
     arena_reset(&state->rows);
@@ -34,7 +31,7 @@ eager_rewind(struct operator *op)
 }
 
 static enum pull
-eager_next(struct operator *op, struct batch **out)
+eager_next(struct operator* op, struct batch **out)
 {
     struct eager *state = op->state;
     while (!state->collected) {

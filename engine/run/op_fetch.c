@@ -20,8 +20,7 @@ struct fetching {
     bool fed;
 };
 
-static err_t
-fetch_open(struct operator *op)
+static err_t fetch_open(struct operator* op)
 {
     struct fetching *state = op->state;
     struct arena *arena = &op->execution->arena;
@@ -46,16 +45,14 @@ fetch_open(struct operator *op)
     return 0;
 }
 
-static void
-fetch_close(struct operator *op)
+static void fetch_close(struct operator* op)
 {
     struct fetching *state = op->state;
     for (uint32_t i = 0; i < state->group_count; i++)
         entity_reader_close(&state->groups[i].reader);
 }
 
-static void
-fetch_rewind(struct operator *op)
+static void fetch_rewind(struct operator* op)
 {
     struct fetching *state = op->state;
     if (state->input)
@@ -64,7 +61,7 @@ fetch_rewind(struct operator *op)
 }
 
 static err_t
-fetch_input(struct operator *op, struct batch *input)
+fetch_input(struct operator* op, struct batch *input)
 {
     struct fetching *state = op->state;
     state->input = input;
@@ -86,13 +83,14 @@ fetch_input(struct operator *op, struct batch *input)
 
 /* What this statement deleted has no properties any more, not even null ones. */
 static err_t
-deleted_refuse(struct operator *op, const struct column *column, uint32_t row_count)
+deleted_refuse(struct operator* op, const struct column *column, uint32_t row_count)
 {
     const struct id_map *deleted = &op->execution->deleted;
     for (uint32_t row = 0; deleted->count && row < row_count; row++) {
         struct value entity = column_value(column, row);
         uint64_t id;
-        if (!entity_id(entity, &id) || !id_map_find(deleted, id * 2 + (entity.type == VALUE_RELATIONSHIP)))
+        if (!entity_id(entity, &id) ||
+            !id_map_find(deleted, id * 2 + (entity.type == VALUE_RELATIONSHIP)))
             continue;
         err_t err = ERR(ENTITY_NOT_FOUND);
         execution_fail(
@@ -104,7 +102,7 @@ deleted_refuse(struct operator *op, const struct column *column, uint32_t row_co
 }
 
 static err_t
-group_feed(struct operator *op, struct fetch_group *group)
+group_feed(struct operator* op, struct fetch_group *group)
 {
     struct fetching *state = op->state;
     struct column *column = &state->input->columns[group->entity_slot];
@@ -112,7 +110,8 @@ group_feed(struct operator *op, struct fetch_group *group)
     if (refused)
         return refused;
     if (!group->ready) {
-        err_t err = entity_reader_fetch(&group->reader, op->execution, column->kind, group->fetches, group->fetch_count);
+        err_t err = entity_reader_fetch(
+            &group->reader, op->execution, column->kind, group->fetches, group->fetch_count);
         if (err)
             return err;
         group->ready = true;
@@ -122,13 +121,14 @@ group_feed(struct operator *op, struct fetch_group *group)
         return ERR(MEMORY_QUERY);
     for (uint32_t row = 0; row < state->input->row_count; row++)
         tags[row] = row;
-    struct batch input = {.row_count = state->input->row_count, .column_count = 1, .columns = column};
+    struct batch input = {
+        .row_count = state->input->row_count, .column_count = 1, .columns = column};
     return entity_reader_feed(&group->reader, &input, tags);
 }
 
 /* END: the group's columns are filled. */
 static enum pull
-group_work(struct operator *op, struct fetch_group *group)
+group_work(struct operator* op, struct fetch_group *group)
 {
     struct fetching *state = op->state;
     err_t err = state->fed ? 0 : group_feed(op, group);
@@ -152,7 +152,7 @@ group_work(struct operator *op, struct fetch_group *group)
 }
 
 static enum pull
-fetch_next(struct operator *op, struct batch **out)
+fetch_next(struct operator* op, struct batch **out)
 {
     struct fetching *state = op->state;
     if (!state->input) {

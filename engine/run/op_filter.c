@@ -2,7 +2,7 @@
 #include "engine/run/operator.h"
 
 static err_t
-rows_keep(struct operator *op, const struct batch *input, const uint16_t *selected, uint32_t count)
+rows_keep(struct operator* op, const struct batch *input, const uint16_t *selected, uint32_t count)
 {
     uint32_t rows[BATCH_ROW_COUNT_MAX];
     for (uint32_t i = 0; i < count; i++)
@@ -24,7 +24,7 @@ rows_keep(struct operator *op, const struct batch *input, const uint16_t *select
 }
 
 static enum pull
-filter_next(struct operator *op, struct batch **out)
+filter_next(struct operator* op, struct batch **out)
 {
     struct expr_context *expressions = &op->execution->expressions;
     for (;;) {

@@ -11,8 +11,7 @@ struct foreach_state {
     bool prepared, running;
 };
 
-static err_t
-foreach_open(struct operator *op)
+static err_t foreach_open(struct operator* op)
 {
     struct foreach_state *state = op->state;
     barrier_create(&state->barrier, op);
@@ -20,8 +19,7 @@ foreach_open(struct operator *op)
     return 0;
 }
 
-static void
-foreach_close(struct operator *op)
+static void foreach_close(struct operator* op)
 {
     struct foreach_state *state = op->state;
     barrier_destroy(&state->barrier);
@@ -29,8 +27,7 @@ foreach_close(struct operator *op)
         arena_destroy(&state->arena);
 }
 
-static void
-foreach_rewind(struct operator *op)
+static void foreach_rewind(struct operator* op)
 {
     struct foreach_state *state = op->state;
     barrier_rewind(&state->barrier);
@@ -38,7 +35,7 @@ foreach_rewind(struct operator *op)
 }
 
 static err_t
-lists_prepare(struct operator *op, const struct barrier_item *item)
+lists_prepare(struct operator* op, const struct barrier_item *item)
 {
     struct foreach_state *state = op->state;
     arena_reset(&state->arena);
@@ -52,7 +49,8 @@ lists_prepare(struct operator *op, const struct barrier_item *item)
         struct column *column = &state->rows.columns[i];
         bool nodes = i + 1 < column_count && item->rows.columns[i].kind == COLUMN_NODE;
         column->kind = nodes ? COLUMN_NODE : COLUMN_VALUE;
-        void *array = arena_allocate(&state->arena, (nodes ? sizeof(uint64_t) : sizeof(struct value)) * BATCH_ROW_COUNT_MAX);
+        void *array = arena_allocate(
+            &state->arena, (nodes ? sizeof(uint64_t) : sizeof(struct value)) * BATCH_ROW_COUNT_MAX);
         if (!array)
             return ERR(MEMORY_QUERY);
         if (nodes)
@@ -92,7 +90,7 @@ rows_fill(struct foreach_state *state, const struct barrier_item *item)
 }
 
 static enum pull
-foreach_work(struct operator *op, struct barrier_item *item)
+foreach_work(struct operator* op, struct barrier_item *item)
 {
     struct foreach_state *state = op->state;
     if (!state->prepared) {
@@ -120,7 +118,7 @@ foreach_work(struct operator *op, struct barrier_item *item)
 }
 
 static enum pull
-foreach_next(struct operator *op, struct batch **out)
+foreach_next(struct operator* op, struct batch **out)
 {
     struct foreach_state *state = op->state;
     return barrier_next(&state->barrier, foreach_work, NULL, out);

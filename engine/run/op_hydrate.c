@@ -19,8 +19,7 @@ struct hydrating {
     bool reading;
 };
 
-static err_t
-hydrate_open(struct operator *op)
+static err_t hydrate_open(struct operator* op)
 {
     struct hydrating *state = op->state;
     id_map_create(&state->indexes, &op->execution->memory.memory);
@@ -28,8 +27,7 @@ hydrate_open(struct operator *op)
     return entity_reader_hydrate(&state->reader, op->execution);
 }
 
-static void
-hydrate_close(struct operator *op)
+static void hydrate_close(struct operator* op)
 {
     struct hydrating *state = op->state;
     if (!state->arena.source)
@@ -39,8 +37,7 @@ hydrate_close(struct operator *op)
     arena_destroy(&state->arena);
 }
 
-static void
-hydrate_rewind(struct operator *op)
+static void hydrate_rewind(struct operator* op)
 {
     struct hydrating *state = op->state;
     if (state->reading)
@@ -109,10 +106,11 @@ value_has_parts(struct value value)
     return value.type == VALUE_LIST || value.type == VALUE_MAP || value.type == VALUE_PATH;
 }
 
-static err_t value_rebuild(struct operator *op, struct value value, struct value *out);
+static err_t value_rebuild(struct operator* op, struct value value, struct value *out);
 
 static err_t
-list_rebuild(struct operator *op, const struct value *from, uint32_t count, const struct value **out)
+list_rebuild(
+    struct operator* op, const struct value *from, uint32_t count, const struct value **out)
 {
     struct value *items = arena_allocate(&op->arena, sizeof(*items) * count);
     err_t err = items ? 0 : ERR(MEMORY_QUERY);
@@ -123,7 +121,7 @@ list_rebuild(struct operator *op, const struct value *from, uint32_t count, cons
 }
 
 static err_t
-value_rebuild(struct operator *op, struct value value, struct value *out)
+value_rebuild(struct operator* op, struct value value, struct value *out)
 {
     struct hydrating *state = op->state;
     *out = value;
@@ -157,7 +155,7 @@ value_rebuild(struct operator *op, struct value value, struct value *out)
 }
 
 static err_t
-hydrate_input(struct operator *op, struct batch *input)
+hydrate_input(struct operator* op, struct batch *input)
 {
     struct hydrating *state = op->state;
     state->input = input;
@@ -178,8 +176,7 @@ hydrate_input(struct operator *op, struct batch *input)
     return state->results ? 0 : ERR(MEMORY_QUERY);
 }
 
-static err_t
-hydrate_feed(struct operator *op)
+static err_t hydrate_feed(struct operator* op)
 {
     struct hydrating *state = op->state;
     uint32_t count = state->entity_count - state->fed_count;
@@ -196,8 +193,7 @@ hydrate_feed(struct operator *op)
 }
 
 /* END: every entity of the batch has its result. */
-static enum pull
-hydrate_read(struct operator *op)
+static enum pull hydrate_read(struct operator* op)
 {
     struct hydrating *state = op->state;
     for (;;) {
@@ -216,15 +212,15 @@ hydrate_read(struct operator *op)
         else if (pull != PULL_BATCH)
             return pull;
         for (uint32_t row = 0; pull == PULL_BATCH && row < rows->row_count; row++) {
-            err_t err = value_copy(&op->arena, rows->columns[0].values[row], &state->results[tags[row]]);
+            err_t err = value_copy(
+                &op->arena, rows->columns[0].values[row], &state->results[tags[row]]);
             if (err)
                 return operator_fail(op, err);
         }
     }
 }
 
-static err_t
-hydrate_output(struct operator *op)
+static err_t hydrate_output(struct operator* op)
 {
     struct hydrating *state = op->state;
     struct batch *input = state->input;
@@ -247,7 +243,7 @@ hydrate_output(struct operator *op)
 }
 
 static enum pull
-hydrate_next(struct operator *op, struct batch **out)
+hydrate_next(struct operator* op, struct batch **out)
 {
     struct hydrating *state = op->state;
     if (!state->input) {

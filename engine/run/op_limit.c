@@ -7,14 +7,13 @@ struct limiting {
     bool begun, pulled;
 };
 
-static void
-limit_rewind(struct operator *op)
+static void limit_rewind(struct operator* op)
 {
     *(struct limiting *)op->state = (struct limiting){0};
 }
 
 static enum pull
-limit_next(struct operator *op, struct batch **out)
+limit_next(struct operator* op, struct batch **out)
 {
     struct limiting *state = op->state;
     if (!state->begun) {

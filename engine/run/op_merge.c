@@ -21,11 +21,11 @@ struct merging {
     const struct expr **keys;
     uint32_t key_count;
     enum merge_phase phase;
-    bool missing, whole;    /* whole: portions are batches */
-    uint32_t first;         /* row of the item the portion begins with */
-    struct batch portion;   /* a view of the item's rows */
+    bool missing, whole;  /* whole: portions are batches */
+    uint32_t first;       /* row of the item the portion begins with */
+    struct batch portion; /* a view of the item's rows */
     bool matched[BATCH_ROW_COUNT_MAX];
-    uint32_t row;           /* untagged: the row the right side runs for */
+    uint32_t row; /* untagged: the row the right side runs for */
     struct batch one;
     struct barrier_item *outputs, *last_output; /* finished rows */
     struct barrier_item *found, *last_found;    /* of this portion */
@@ -90,8 +90,7 @@ key_add(struct merging *state, const struct expr *expr)
 }
 
 /* The keys: everything that tells one made pattern from another. */
-static err_t
-keys_make(struct operator *op)
+static err_t keys_make(struct operator* op)
 {
     struct merging *state = op->state;
     struct arena *arena = &op->execution->arena;
@@ -128,14 +127,14 @@ keys_make(struct operator *op)
     return 0;
 }
 
-static err_t
-merge_open(struct operator *op)
+static err_t merge_open(struct operator* op)
 {
     struct merging *state = op->state;
     barrier_create(&state->barrier, op);
     state->whole = op->op->set_count2 == 0;
     uint32_t column_count = op->op->column_count;
-    state->portion.columns = arena_zeroed(&op->execution->arena, sizeof(struct column) * column_count);
+    state->portion.columns = arena_zeroed(
+        &op->execution->arena, sizeof(struct column) * column_count);
     state->one.columns = arena_zeroed(&op->execution->arena, sizeof(struct column) * column_count);
     if (!state->portion.columns || !state->one.columns)
         return ERR(MEMORY_QUERY);
@@ -143,8 +142,7 @@ merge_open(struct operator *op)
     return err ? err : writer_create(op->execution, &state->writer);
 }
 
-static void
-merge_close(struct operator *op)
+static void merge_close(struct operator* op)
 {
     struct merging *state = op->state;
     barrier_destroy(&state->barrier);
@@ -152,8 +150,7 @@ merge_close(struct operator *op)
     state->writer = NULL;
 }
 
-static void
-merge_rewind(struct operator *op)
+static void merge_rewind(struct operator* op)
 {
     struct merging *state = op->state;
     barrier_rewind(&state->barrier);
@@ -178,8 +175,7 @@ batch_view(const struct batch *from, struct batch *to, uint32_t first, uint32_t 
 }
 
 /* Points the right side at the portion, or at its next row. */
-static void
-right_begin(struct operator *op)
+static void right_begin(struct operator* op)
 {
     struct merging *state = op->state;
     struct argument *argument = op->right->argument;
@@ -192,7 +188,7 @@ right_begin(struct operator *op)
 }
 
 static void
-portion_begin(struct operator *op, struct barrier_item *item)
+portion_begin(struct operator* op, struct barrier_item *item)
 {
     struct merging *state = op->state;
     uint32_t left = item->rows.row_count - state->first;
@@ -215,8 +211,7 @@ item_append(struct barrier_item **first, struct barrier_item **last, struct barr
     *last = item;
 }
 
-static enum pull
-merge_match(struct operator *op)
+static enum pull merge_match(struct operator* op)
 {
     struct merging *state = op->state;
     bool tagged = op->right->argument->tagged;
@@ -244,13 +239,14 @@ merge_match(struct operator *op)
 
 /* The rows without match as a batch of their own; which of them to make; whose making each shares. */
 static err_t
-rows_group(struct operator *op, struct barrier_item *item, uint32_t *groups)
+rows_group(struct operator* op, struct barrier_item *item, uint32_t *groups)
 {
     struct merging *state = op->state;
     struct grouping grouping;
     struct execution *execution = op->execution;
     err_t err = grouping_create(
-        &grouping, &execution->memory.memory, SIZE_MAX, &execution->expressions, state->keys, state->key_count, NULL, 0);
+        &grouping, &execution->memory.memory, SIZE_MAX, &execution->expressions, state->keys,
+        state->key_count, NULL, 0);
     execution->expressions.arena = &op->arena;
     state->made_count = 0;
     if (!err && state->key_count) {
@@ -263,8 +259,7 @@ rows_group(struct operator *op, struct barrier_item *item, uint32_t *groups)
     return err;
 }
 
-static struct barrier_item *
-unmatched_take(struct operator *op)
+static struct barrier_item *unmatched_take(struct operator* op)
 {
     struct merging *state = op->state;
     uint32_t rows[BATCH_ROW_COUNT_MAX], count = 0;
@@ -278,8 +273,7 @@ unmatched_take(struct operator *op)
 }
 
 /* Makes the operations of the rows without match; `setting` is their item. */
-static err_t
-creation_build(struct operator *op)
+static err_t creation_build(struct operator* op)
 {
     struct merging *state = op->state;
     struct barrier_item *item = state->setting;
@@ -291,7 +285,8 @@ creation_build(struct operator *op)
     state->missing = false;
     err_t err = rows_group(op, item, groups);
     if (!err)
-        err = create_rows(op, state->writer, &item->rows, state->made, state->made_count, &state->missing);
+        err = create_rows(
+            op, state->writer, &item->rows, state->made, state->made_count, &state->missing);
     for (uint32_t row = 0; !err && row < item->rows.row_count; row++) {
         uint32_t from = state->made[groups[row]];
         for (uint32_t i = op->op->left->column_count; i < item->rows.column_count; i++) {
@@ -305,8 +300,7 @@ creation_build(struct operator *op)
     return err;
 }
 
-static enum pull
-merge_create(struct operator *op)
+static enum pull merge_create(struct operator* op)
 {
     struct merging *state = op->state;
     if (!state->setting) {
@@ -336,8 +330,7 @@ merge_create(struct operator *op)
 }
 
 /* ON CREATE: a write of its own, since a relationship has its id only after it was made. */
-static enum pull
-merge_on_create(struct operator *op)
+static enum pull merge_on_create(struct operator* op)
 {
     struct merging *state = op->state;
     struct barrier_item *item = state->setting;
@@ -348,8 +341,8 @@ merge_on_create(struct operator *op)
         writer_reset(state->writer);
         state->missing = false;
         err_t err = set_rows(
-            op, state->writer, op->op->sets, op->op->set_count, &item->rows, state->made, state->made_count,
-            &state->missing);
+            op, state->writer, op->op->sets, op->op->set_count, &item->rows, state->made,
+            state->made_count, &state->missing);
         if (err)
             return operator_fail(op, err);
         item->built = !state->missing;
@@ -364,8 +357,7 @@ merge_on_create(struct operator *op)
     return PULL_END;
 }
 
-static enum pull
-merge_on_match(struct operator *op)
+static enum pull merge_on_match(struct operator* op)
 {
     struct merging *state = op->state;
     while (state->setting) {
@@ -377,8 +369,8 @@ merge_on_match(struct operator *op)
             writer_reset(state->writer);
             state->missing = false;
             err_t err = set_rows(
-                op, state->writer, op->op->sets2, op->op->set_count2, &item->rows, NULL, item->rows.row_count,
-                &state->missing);
+                op, state->writer, op->op->sets2, op->op->set_count2, &item->rows, NULL,
+                item->rows.row_count, &state->missing);
             if (err)
                 return operator_fail(op, err);
             item->built = !state->missing;
@@ -395,7 +387,7 @@ merge_on_match(struct operator *op)
 }
 
 static enum pull
-merge_work(struct operator *op, struct barrier_item *item)
+merge_work(struct operator* op, struct barrier_item *item)
 {
     struct merging *state = op->state;
     for (;;) {
@@ -437,7 +429,7 @@ merge_work(struct operator *op, struct barrier_item *item)
 }
 
 static enum pull
-merge_next(struct operator *op, struct batch **out)
+merge_next(struct operator* op, struct batch **out)
 {
     struct merging *state = op->state;
     enum pull pull = barrier_collect(&state->barrier);

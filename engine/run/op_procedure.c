@@ -11,32 +11,28 @@ struct calling {
     bool called;
 };
 
-static err_t
-procedure_open(struct operator *op)
+static err_t procedure_open(struct operator* op)
 {
     struct calling *state = op->state;
     arena_create(&state->rows, &op->execution->memory.memory, SIZE_MAX);
     return 0;
 }
 
-static void
-procedure_close(struct operator *op)
+static void procedure_close(struct operator* op)
 {
     struct calling *state = op->state;
     if (state->rows.source)
         arena_destroy(&state->rows);
 }
 
-static void
-procedure_rewind(struct operator *op)
+static void procedure_rewind(struct operator* op)
 {
     struct calling *state = op->state;
     state->input = NULL;
     state->called = false;
 }
 
-static err_t
-procedure_call(struct operator *op)
+static err_t procedure_call(struct operator* op)
 {
     struct calling *state = op->state;
     struct expr_context *expressions = &op->execution->expressions;
@@ -46,7 +42,8 @@ procedure_call(struct operator *op)
         return ERR(MEMORY_QUERY);
     expressions->arena = &state->rows;
     for (uint32_t i = 0; i < op->op->expr_count; i++) {
-        err_t err = expr_eval(op->op->exprs[i], expressions, state->input, state->row, &arguments[i]);
+        err_t err = expr_eval(
+            op->op->exprs[i], expressions, state->input, state->row, &arguments[i]);
         if (err)
             return err;
     }
@@ -64,7 +61,7 @@ procedure_call(struct operator *op)
 }
 
 static enum pull
-procedure_rows(struct operator *op, struct batch **out)
+procedure_rows(struct operator* op, struct batch **out)
 {
     struct calling *state = op->state;
     uint32_t count = 0, rows[BATCH_ROW_COUNT_MAX];
@@ -75,7 +72,8 @@ procedure_rows(struct operator *op, struct batch **out)
     for (; count < BATCH_ROW_COUNT_MAX && state->next; count++, state->next = state->next->next) {
         rows[count] = state->row;
         for (uint32_t i = 0; i < op->op->slot_count; i++)
-            op->out.columns[input_columns + i].values[count] = state->next->values[op->op->slots[i]];
+            op->out.columns[input_columns + i].values[count] =
+                state->next->values[op->op->slots[i]];
     }
     for (uint32_t i = 0; i < input_columns; i++)
         column_gather(&state->input->columns[i], &op->out.columns[i], rows, count);
@@ -85,7 +83,7 @@ procedure_rows(struct operator *op, struct batch **out)
 }
 
 static enum pull
-procedure_next(struct operator *op, struct batch **out)
+procedure_next(struct operator* op, struct batch **out)
 {
     struct calling *state = op->state;
     for (;;) {

@@ -2,11 +2,13 @@
 #include "engine/run/operator.h"
 
 static err_t
-column_project(struct operator *op, const struct batch *input, uint32_t index)
+column_project(struct operator* op, const struct batch *input, uint32_t index)
 {
     const struct expr *expr = op->op->exprs[index];
     struct column *column = &op->out.columns[index];
-    enum column_kind kind = op->op->column_kinds && op->op->column_kinds[index] == COLUMN_NODE ? COLUMN_NODE : COLUMN_VALUE;
+    enum column_kind kind = op->op->column_kinds && op->op->column_kinds[index] == COLUMN_NODE
+                                ? COLUMN_NODE
+                                : COLUMN_VALUE;
     if (expr->kind == EXPR_COLUMN && input->columns[expr->slot].kind == kind) {
         *column = input->columns[expr->slot];
         return 0;
@@ -31,7 +33,7 @@ column_project(struct operator *op, const struct batch *input, uint32_t index)
 }
 
 static enum pull
-project_next(struct operator *op, struct batch **out)
+project_next(struct operator* op, struct batch **out)
 {
     struct batch *input;
     arena_reset(&op->arena);

@@ -2,7 +2,7 @@
 #include "engine/run/operator.h"
 
 static enum pull
-result_next(struct operator *op, struct batch **out)
+result_next(struct operator* op, struct batch **out)
 {
     for (;;) {
         enum pull pull = operator_next(op->left, out);

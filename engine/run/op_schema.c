@@ -25,8 +25,7 @@ request_done(struct catalog_request *request)
     execution->wake(execution);
 }
 
-static void
-request_send(struct operator *op)
+static void request_send(struct operator* op)
 {
     struct schema_state *state = op->state;
     state->request.done = request_done;
@@ -48,26 +47,25 @@ action_is_constraint(uint8_t action)
     return action == SCHEMA_CONSTRAINT_CREATE || action == SCHEMA_CONSTRAINT_DROP;
 }
 
-static void
-change_send(struct operator *op)
+static void change_send(struct operator* op)
 {
     struct schema_state *state = op->state;
     const struct schema_command *command = op->op->schema;
     state->request = (struct catalog_request){
         .action = action_creates(command->action) ? CATALOG_INDEX_CREATE : CATALOG_INDEX_DROP,
-        .index = {
-            .label = state->tokens[0],
-            .key = state->tokens[1],
-            .unique = action_is_constraint(command->action),
-            .name = command->name,
-        },
+        .index =
+            {
+                .label = state->tokens[0],
+                .key = state->tokens[1],
+                .unique = action_is_constraint(command->action),
+                .name = command->name,
+            },
     };
     state->phase = SCHEMA_CHANGING;
     request_send(op);
 }
 
-static void
-names_send(struct operator *op)
+static void names_send(struct operator* op)
 {
     struct schema_state *state = op->state;
     const struct schema_command *command = op->op->schema;
@@ -88,26 +86,28 @@ names_send(struct operator *op)
 
 /* A constraint is dropped as a constraint, an index as an index. */
 static err_t
-drop_check(struct operator *op, bool *nothing)
+drop_check(struct operator* op, bool *nothing)
 {
     const struct schema_command *command = op->op->schema;
     bool constraint = action_is_constraint(command->action);
-    const struct index_info *info = catalog_index_by_name(op->execution->shard->catalog, command->name);
+    const struct index_info *info = catalog_index_by_name(
+        op->execution->shard->catalog, command->name);
     *nothing = !info && command->if_exists;
     if (*nothing || (info && info->unique == constraint))
         return 0;
     err_t err = constraint ? ERR(CONSTRAINT_NOT_FOUND) : ERR(INDEX_NOT_FOUND);
     if (info && !constraint)
         execution_fail(
-            op->execution, err, "Index '%.*s' belongs to a constraint; drop the constraint", TEXT_ARGS(command->name));
+            op->execution, err, "Index '%.*s' belongs to a constraint; drop the constraint",
+            TEXT_ARGS(command->name));
     else
         execution_fail(
-            op->execution, err, "No such %s: '%.*s'", constraint ? "constraint" : "index", TEXT_ARGS(command->name));
+            op->execution, err, "No such %s: '%.*s'", constraint ? "constraint" : "index",
+            TEXT_ARGS(command->name));
     return err;
 }
 
-static enum pull
-change_over(struct operator *op)
+static enum pull change_over(struct operator* op)
 {
     struct schema_state *state = op->state;
     const struct schema_command *command = op->op->schema;
@@ -121,9 +121,11 @@ change_over(struct operator *op)
         return PULL_END;
     if (code == ERR_CONSTRAINT && state->request.conflict_nodes[0]) {
         execution_fail(
-            op->execution, err, "Both Node(%llu) and Node(%llu) have the label '%.*s' and the same property '%.*s'",
-            (unsigned long long)state->request.conflict_nodes[0], (unsigned long long)state->request.conflict_nodes[1],
-            TEXT_ARGS(command->label), TEXT_ARGS(command->key));
+            op->execution, err,
+            "Both Node(%llu) and Node(%llu) have the label '%.*s' and the same property '%.*s'",
+            (unsigned long long)state->request.conflict_nodes[0],
+            (unsigned long long)state->request.conflict_nodes[1], TEXT_ARGS(command->label),
+            TEXT_ARGS(command->key));
         return PULL_FAILED;
     }
     if (err)
@@ -138,7 +140,7 @@ change_over(struct operator *op)
 }
 
 static enum pull
-schema_next(struct operator *op, struct batch **out)
+schema_next(struct operator* op, struct batch **out)
 {
     (void)out;
     struct schema_state *state = op->state;
@@ -168,4 +170,5 @@ schema_next(struct operator *op, struct batch **out)
     return state->phase == SCHEMA_CHANGING ? change_over(op) : PULL_END;
 }
 
-const struct operator_class operator_class_SCHEMA = {.state_size = sizeof(struct schema_state), .next = schema_next};
+const struct operator_class operator_class_SCHEMA = {
+    .state_size = sizeof(struct schema_state), .next = schema_next};

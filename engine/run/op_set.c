@@ -7,16 +7,14 @@ struct setting {
     bool missing;
 };
 
-static err_t
-set_open(struct operator *op)
+static err_t set_open(struct operator* op)
 {
     struct setting *state = op->state;
     barrier_create(&state->barrier, op);
     return writer_create(op->execution, &state->writer);
 }
 
-static void
-set_close(struct operator *op)
+static void set_close(struct operator* op)
 {
     struct setting *state = op->state;
     barrier_destroy(&state->barrier);
@@ -24,15 +22,14 @@ set_close(struct operator *op)
     state->writer = NULL;
 }
 
-static void
-set_rewind(struct operator *op)
+static void set_rewind(struct operator* op)
 {
     struct setting *state = op->state;
     barrier_rewind(&state->barrier);
 }
 
 static enum pull
-set_work(struct operator *op, struct barrier_item *item)
+set_work(struct operator* op, struct barrier_item *item)
 {
     struct setting *state = op->state;
     struct writer *writer = state->writer;
@@ -45,7 +42,8 @@ set_work(struct operator *op, struct barrier_item *item)
         writer_reset(writer);
         state->missing = false;
         err_t err = set_rows(
-            op, writer, op->op->sets, op->op->set_count, &item->rows, NULL, item->rows.row_count, &state->missing);
+            op, writer, op->op->sets, op->op->set_count, &item->rows, NULL, item->rows.row_count,
+            &state->missing);
         if (err)
             return operator_fail(op, err);
         item->built = !state->missing;
@@ -57,7 +55,7 @@ set_work(struct operator *op, struct barrier_item *item)
 }
 
 static enum pull
-set_next(struct operator *op, struct batch **out)
+set_next(struct operator* op, struct batch **out)
 {
     struct setting *state = op->state;
     return barrier_next(&state->barrier, set_work, NULL, out);

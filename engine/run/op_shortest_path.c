@@ -44,15 +44,14 @@ struct shortest {
     struct batch *input;
     uint32_t row;
     bool searching, reading;
-    uint32_t active; /* side */
+    uint32_t active;    /* side */
     uint32_t *meetings; /* entries of side 0 */
     uint32_t meeting_count, meeting_room;
     struct value *paths; /* lists of relationships */
     uint32_t path_count, path_room, path_next;
 };
 
-static err_t
-shortest_open(struct operator *op)
+static err_t shortest_open(struct operator* op)
 {
     struct shortest *state = op->state;
     struct memory *memory = &op->execution->memory.memory;
@@ -62,8 +61,7 @@ shortest_open(struct operator *op)
     return 0;
 }
 
-static void
-shortest_close(struct operator *op)
+static void shortest_close(struct operator* op)
 {
     struct shortest *state = op->state;
     if (!state->arena.source)
@@ -75,8 +73,7 @@ shortest_close(struct operator *op)
     arena_destroy(&state->arena);
 }
 
-static void
-shortest_rewind(struct operator *op)
+static void shortest_rewind(struct operator* op)
 {
     struct shortest *state = op->state;
     if (state->reading)
@@ -89,7 +86,7 @@ shortest_rewind(struct operator *op)
 
 /* The expansion of one side; properties become literals, since they may read the row. */
 static err_t
-side_reader(struct operator *op, struct side *side, bool backward)
+side_reader(struct operator* op, struct side *side, bool backward)
 {
     const struct step *shortest = op->op->shortest;
     struct execution *execution = op->execution;
@@ -106,13 +103,16 @@ side_reader(struct operator *op, struct side *side, bool backward)
     };
     if (backward && step.direction != DIRECTION_BOTH)
         step.direction = step.direction == DIRECTION_OUT ? DIRECTION_IN : DIRECTION_OUT;
-    const struct expr **values = arena_allocate(&execution->arena, sizeof(*values) * (step.property_count + 1));
+    const struct expr **values = arena_allocate(
+        &execution->arena, sizeof(*values) * (step.property_count + 1));
     if (!values)
         return ERR(MEMORY_QUERY);
     execution->expressions.arena = &execution->arena;
     for (uint32_t i = 0; i < step.property_count; i++) {
         struct value value;
-        err_t err = expr_eval(shortest->property_values[i], &execution->expressions, state->input, state->row, &value);
+        err_t err = expr_eval(
+            shortest->property_values[i], &execution->expressions, state->input, state->row,
+            &value);
         if (!err)
             err = value_copy(&execution->arena, value, &value);
         if (err)
@@ -144,7 +144,7 @@ entry_add(struct shortest *state, struct side *side, uint64_t node, uint32_t dep
 }
 
 static err_t
-side_begin(struct operator *op, uint32_t which, uint64_t node)
+side_begin(struct operator* op, uint32_t which, uint64_t node)
 {
     struct shortest *state = op->state;
     struct side *side = &state->sides[which];
@@ -189,8 +189,7 @@ path_add(struct shortest *state, const struct value *rels, uint32_t count)
 }
 
 /* Looks where the row's ends are. Sets searching when there is something to search. */
-static err_t
-search_begin(struct operator *op)
+static err_t search_begin(struct operator* op)
 {
     struct shortest *state = op->state;
     const struct step *shortest = op->op->shortest;
@@ -205,7 +204,8 @@ search_begin(struct operator *op)
         return 0;
     if (shortest->min > 1) {
         err_t err = ERR(UNSUPPORTED);
-        execution_fail(op->execution, err, "shortestPath with a minimal length above 1 is not supported");
+        execution_fail(
+            op->execution, err, "shortestPath with a minimal length above 1 is not supported");
         return err;
     }
     uint64_t a = value_node_id(from).id, b = value_node_id(to).id;
@@ -237,7 +237,12 @@ meeting_add(struct shortest *state, uint32_t entry)
 
 /* One relationship found from entry `source` to `node`. */
 static err_t
-node_reach(struct operator *op, struct side *side, uint32_t source, uint64_t node, const struct value_rel *rel)
+node_reach(
+    struct operator* op,
+    struct side *side,
+    uint32_t source,
+    uint64_t node,
+    const struct value_rel *rel)
 {
     struct shortest *state = op->state;
     uint32_t depth = side->depth + 1, index;
@@ -283,8 +288,7 @@ frontier_feed(struct shortest *state, struct side *side)
 }
 
 /* Expands the frontier of the active side. END: the whole level is there. */
-static enum pull
-level_expand(struct operator *op)
+static enum pull level_expand(struct operator* op)
 {
     struct shortest *state = op->state;
     struct side *side = &state->sides[state->active];
@@ -308,7 +312,8 @@ level_expand(struct operator *op)
         bool enough = state->meeting_count && !op->op->flag;
         for (uint32_t row = 0; !enough && row < rows->row_count; row++) {
             err_t err = node_reach(
-                op, side, (uint32_t)tags[row], rows->columns[1].nodes[row], rows->columns[0].values[row].rel);
+                op, side, (uint32_t)tags[row], rows->columns[1].nodes[row],
+                rows->columns[0].values[row].rel);
             if (err)
                 return operator_fail(op, err);
         }
@@ -320,7 +325,7 @@ level_expand(struct operator *op)
 /* A path being put together: the relationships of side 0 are filled from the meeting node down to the
  * start, those of side 1 up to the end. */
 struct assembling {
-    struct operator *op;
+    struct operator* op;
     struct value *rels;
     uint32_t length;
     bool one;
@@ -351,7 +356,8 @@ head_assemble(struct assembling *path, uint32_t entry, uint32_t meeting, uint32_
     struct shortest *state = path->op->state;
     const struct entry *node = &state->sides[0].entries[entry];
     if (node->depth == 0) {
-        const uint64_t *tail = id_map_find(&state->sides[1].seen, state->sides[0].entries[meeting].node);
+        const uint64_t *tail = id_map_find(
+            &state->sides[1].seen, state->sides[0].entries[meeting].node);
         assert(tail);
         return tail_assemble(path, (uint32_t)*tail, middle);
     }
@@ -365,8 +371,7 @@ head_assemble(struct assembling *path, uint32_t entry, uint32_t meeting, uint32_
     return err;
 }
 
-static err_t
-paths_assemble(struct operator *op)
+static err_t paths_assemble(struct operator* op)
 {
     struct shortest *state = op->state;
     struct assembling path = {.op = op, .one = !op->op->flag};
@@ -385,8 +390,7 @@ paths_assemble(struct operator *op)
 }
 
 /* END: the row's paths are in `paths`. */
-static enum pull
-search_run(struct operator *op)
+static enum pull search_run(struct operator* op)
 {
     struct shortest *state = op->state;
     const struct step *shortest = op->op->shortest;
@@ -416,7 +420,7 @@ search_run(struct operator *op)
 }
 
 static enum pull
-paths_hand_out(struct operator *op, struct batch **out)
+paths_hand_out(struct operator* op, struct batch **out)
 {
     struct shortest *state = op->state;
     uint32_t left = state->path_count - state->path_next;
@@ -428,7 +432,9 @@ paths_hand_out(struct operator *op, struct batch **out)
         rows[i] = state->row;
     for (uint32_t i = 0; i < op->out.column_count; i++) {
         if (i == op->op->slot)
-            memcpy(op->out.columns[i].values, state->paths + state->path_next, sizeof(struct value) * count);
+            memcpy(
+                op->out.columns[i].values, state->paths + state->path_next,
+                sizeof(struct value) * count);
         else
             column_gather(&state->input->columns[i], &op->out.columns[i], rows, count);
     }
@@ -438,7 +444,7 @@ paths_hand_out(struct operator *op, struct batch **out)
 }
 
 static enum pull
-shortest_next(struct operator *op, struct batch **out)
+shortest_next(struct operator* op, struct batch **out)
 {
     struct shortest *state = op->state;
     for (;;) {

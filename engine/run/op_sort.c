@@ -8,23 +8,20 @@ struct sorting {
     bool begun, collected, skipped;
 };
 
-static void
-sort_close(struct operator *op)
+static void sort_close(struct operator* op)
 {
     struct sorting *state = op->state;
     sorter_destroy(&state->sorter);
 }
 
-static void
-sort_rewind(struct operator *op)
+static void sort_rewind(struct operator* op)
 {
     struct sorting *state = op->state;
     sort_close(op);
     *state = (struct sorting){0};
 }
 
-static err_t
-sort_begin(struct operator *op)
+static err_t sort_begin(struct operator* op)
 {
     struct sorting *state = op->state;
     struct execution *execution = op->execution;
@@ -37,12 +34,11 @@ sort_begin(struct operator *op)
     uint64_t wanted = limit > UINT64_MAX - state->skip ? UINT64_MAX : limit + state->skip;
     state->begun = true;
     return sorter_create(
-        &state->sorter, &execution->memory.memory, SIZE_MAX, &execution->expressions, op->op->sort_keys,
-        op->op->sort_key_count, op->op->column_count, limit == 0 ? 0 : wanted);
+        &state->sorter, &execution->memory.memory, SIZE_MAX, &execution->expressions,
+        op->op->sort_keys, op->op->sort_key_count, op->op->column_count, limit == 0 ? 0 : wanted);
 }
 
-static enum pull
-sort_collect(struct operator *op)
+static enum pull sort_collect(struct operator* op)
 {
     struct sorting *state = op->state;
     for (;;) {
@@ -61,7 +57,7 @@ sort_collect(struct operator *op)
 }
 
 static enum pull
-sort_next(struct operator *op, struct batch **out)
+sort_next(struct operator* op, struct batch **out)
 {
     struct sorting *state = op->state;
     err_t err = state->begun ? 0 : sort_begin(op);

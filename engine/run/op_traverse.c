@@ -11,15 +11,14 @@ struct traverse {
     bool input_done, finishing, gathered, done;
 };
 
-static err_t
-traverse_open(struct operator *op)
+static err_t traverse_open(struct operator* op)
 {
     struct traverse *state = op->state;
-    return shape_create(&op->execution->arena, op->op->traversal, operator_is_tagged(op), &state->shape);
+    return shape_create(
+        &op->execution->arena, op->op->traversal, operator_is_tagged(op), &state->shape);
 }
 
-static void
-traverse_close(struct operator *op)
+static void traverse_close(struct operator* op)
 {
     struct traverse *state = op->state;
     if (state->run)
@@ -28,22 +27,22 @@ traverse_close(struct operator *op)
 }
 
 /* A drained run in rows mode is fed again: its shards need not hear of a new one. */
-static void
-traverse_rewind(struct operator *op)
+static void traverse_rewind(struct operator* op)
 {
     struct traverse *state = op->state;
-    bool reusable = state->run && state->done && !state->shape->gathers && run_is_current(state->run);
+    bool reusable = state->run && state->done && !state->shape->gathers &&
+                    run_is_current(state->run);
     if (state->run && !reusable)
         traverse_close(op);
     state->input_done = state->finishing = state->gathered = state->done = false;
 }
 
-static enum pull
-traverse_begin(struct operator *op)
+static enum pull traverse_begin(struct operator* op)
 {
     struct traverse *state = op->state;
     if (!state->top_limit_known) {
-        err_t err = operator_row_count(op, op->op->traversal->top_limit, "LIMIT", UINT64_MAX, &state->top_limit);
+        err_t err = operator_row_count(
+            op, op->op->traversal->top_limit, "LIMIT", UINT64_MAX, &state->top_limit);
         if (err)
             return operator_fail(op, err);
         state->top_limit_known = true;
@@ -53,7 +52,7 @@ traverse_begin(struct operator *op)
 }
 
 static void
-rows_hand_out(struct operator *op, const struct batch *rows)
+rows_hand_out(struct operator* op, const struct batch *rows)
 {
     const struct traverse *state = op->state;
     const struct traversal *traversal = op->op->traversal;
@@ -65,7 +64,7 @@ rows_hand_out(struct operator *op, const struct batch *rows)
 }
 
 static enum pull
-groups_hand_out(struct operator *op, struct batch **out)
+groups_hand_out(struct operator* op, struct batch **out)
 {
     struct traverse *state = op->state;
     struct grouping *grouping = run_grouping(state->run);
@@ -90,7 +89,7 @@ groups_hand_out(struct operator *op, struct batch **out)
 
 /* The sorter's columns are the exit's live slots; the operator's are some of them. */
 static enum pull
-best_hand_out(struct operator *op, struct batch **out)
+best_hand_out(struct operator* op, struct batch **out)
 {
     struct traverse *state = op->state;
     struct sorter *sorter = run_sorter(state->run);
@@ -121,8 +120,7 @@ best_hand_out(struct operator *op, struct batch **out)
 }
 
 /* Input for an idle run. BATCH: fed. */
-static enum pull
-traverse_feed(struct operator *op)
+static enum pull traverse_feed(struct operator* op)
 {
     struct traverse *state = op->state;
     struct batch *input;
@@ -141,7 +139,7 @@ traverse_feed(struct operator *op)
 }
 
 static enum pull
-traverse_next(struct operator *op, struct batch **out)
+traverse_next(struct operator* op, struct batch **out)
 {
     struct traverse *state = op->state;
     if (state->done)

@@ -1,15 +1,14 @@
 /* UNION: the left's rows, then the right's. */
 #include "engine/run/operator.h"
 
-static void
-union_rewind(struct operator *op)
+static void union_rewind(struct operator* op)
 {
     *(bool *)op->state = false;
 }
 
 /* The two sides may keep a column differently; the operator above knows one kind. */
 static err_t
-union_columns(struct operator *op, const struct batch *input)
+union_columns(struct operator* op, const struct batch *input)
 {
     for (uint32_t i = 0; i < op->out.column_count; i++) {
         bool nodes = op->op->column_kinds && op->op->column_kinds[i] == COLUMN_NODE;
@@ -20,7 +19,8 @@ union_columns(struct operator *op, const struct batch *input)
             continue;
         }
         *column = (struct column){.kind = kind};
-        void *array = arena_allocate(&op->arena, (nodes ? sizeof(uint64_t) : sizeof(struct value)) * input->row_count);
+        void *array = arena_allocate(
+            &op->arena, (nodes ? sizeof(uint64_t) : sizeof(struct value)) * input->row_count);
         if (!array)
             return ERR(MEMORY_QUERY);
         if (nodes)
@@ -34,7 +34,7 @@ union_columns(struct operator *op, const struct batch *input)
 }
 
 static enum pull
-union_next(struct operator *op, struct batch **out)
+union_next(struct operator* op, struct batch **out)
 {
     bool *left_done = op->state;
     struct batch *input;

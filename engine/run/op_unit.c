@@ -2,7 +2,7 @@
 #include "engine/run/operator.h"
 
 static enum pull
-unit_next(struct operator *op, struct batch **out)
+unit_next(struct operator* op, struct batch **out)
 {
     bool *given = op->state;
     if (*given)
@@ -19,10 +19,10 @@ unit_next(struct operator *op, struct batch **out)
     return PULL_BATCH;
 }
 
-static void
-unit_rewind(struct operator *op)
+static void unit_rewind(struct operator* op)
 {
     *(bool *)op->state = false;
 }
 
-const struct operator_class operator_class_UNIT = {.state_size = sizeof(bool), .next = unit_next, .rewind = unit_rewind};
+const struct operator_class operator_class_UNIT = {
+    .state_size = sizeof(bool), .next = unit_next, .rewind = unit_rewind};

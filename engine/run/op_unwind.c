@@ -8,31 +8,27 @@ struct unwind {
     uint32_t row, item;
 };
 
-static err_t
-unwind_open(struct operator *op)
+static err_t unwind_open(struct operator* op)
 {
     struct unwind *state = op->state;
     arena_create(&state->lists, &op->execution->memory.memory, SIZE_MAX);
     return 0;
 }
 
-static void
-unwind_close(struct operator *op)
+static void unwind_close(struct operator* op)
 {
     struct unwind *state = op->state;
     if (state->lists.source)
         arena_destroy(&state->lists);
 }
 
-static void
-unwind_rewind(struct operator *op)
+static void unwind_rewind(struct operator* op)
 {
     struct unwind *state = op->state;
     state->input = NULL;
 }
 
-static enum pull
-unwind_input(struct operator *op)
+static enum pull unwind_input(struct operator* op)
 {
     struct unwind *state = op->state;
     struct batch *input;
@@ -75,7 +71,7 @@ unwind_rows(struct unwind *state, uint32_t *rows, struct value *items)
 }
 
 static enum pull
-unwind_next(struct operator *op, struct batch **out)
+unwind_next(struct operator* op, struct batch **out)
 {
     struct unwind *state = op->state;
     for (;;) {

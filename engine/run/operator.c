@@ -31,7 +31,8 @@ void
 limited_memory_create(struct limited_memory *memory, struct memory *parent, size_t limit_size)
 {
     *memory = (struct limited_memory){
-        .memory = {.allocate = limited_allocate, .release = limited_release, .limit_size = limit_size},
+        .memory =
+            {.allocate = limited_allocate, .release = limited_release, .limit_size = limit_size},
         .parent = parent,
     };
 }
@@ -81,10 +82,10 @@ op_gives_argument(enum op_kind kind)
     return kind == OP_APPLY || kind == OP_MERGE || kind == OP_FOREACH;
 }
 
-struct operator *
-operator_open(struct execution *execution, const struct op *op, struct argument *argument)
+struct operator*
+    operator_open(struct execution *execution, const struct op *op, struct argument *argument)
 {
-    struct operator *made = arena_zeroed(&execution->arena, sizeof(*made));
+    struct operator* made = arena_zeroed(&execution->arena, sizeof(*made));
     if (!made) {
         execution_fail(execution, ERR(MEMORY_QUERY), NULL);
         return NULL;
@@ -103,7 +104,8 @@ operator_open(struct execution *execution, const struct op *op, struct argument 
     if (op_gives_argument(op->kind)) {
         inner = arena_zeroed(&execution->arena, sizeof(*inner));
         if (inner)
-            inner->tagged = (op->kind == OP_APPLY && !op->flag) || (op->kind == OP_MERGE && merge_right_is_tagged(op));
+            inner->tagged = (op->kind == OP_APPLY && !op->flag) ||
+                            (op->kind == OP_MERGE && merge_right_is_tagged(op));
     }
     if (!made->out.columns || !made->state || (op_gives_argument(op->kind) && !inner)) {
         execution_fail(execution, ERR(MEMORY_QUERY), NULL);
@@ -126,8 +128,7 @@ fail:
     return NULL;
 }
 
-void
-operator_close(struct operator *op)
+void operator_close(struct operator* op)
 {
     if (!op)
         return;
@@ -138,8 +139,7 @@ operator_close(struct operator *op)
     arena_destroy(&op->arena);
 }
 
-void
-operator_rewind(struct operator *op)
+void operator_rewind(struct operator* op)
 {
     if (op->class->rewind)
         op->class->rewind(op);
@@ -150,7 +150,7 @@ operator_rewind(struct operator *op)
 }
 
 enum pull
-operator_next(struct operator *op, struct batch **out)
+operator_next(struct operator* op, struct batch **out)
 {
     struct execution *execution = op->execution;
     if (execution->stop) {
@@ -169,14 +169,14 @@ operator_next(struct operator *op, struct batch **out)
 }
 
 enum pull
-operator_fail(struct operator *op, err_t err)
+operator_fail(struct operator* op, err_t err)
 {
     execution_fail(op->execution, err, NULL);
     return PULL_FAILED;
 }
 
 err_t
-operator_columns(struct operator *op, struct batch *out, uint32_t row_count)
+operator_columns(struct operator* op, struct batch *out, uint32_t row_count)
 {
     for (uint32_t i = 0; i < out->column_count; i++) {
         bool nodes = op->op->column_kinds && op->op->column_kinds[i] == COLUMN_NODE;
@@ -235,7 +235,9 @@ batch_copy(struct arena *arena, const struct batch *batch, struct batch *out)
             return ERR(MEMORY_QUERY);
         for (uint32_t row = 0; row < batch->row_count; row++) {
             to->values[row] = from->values[row];
-            err_t err = value_is_inline(from->values[row]) ? 0 : value_copy(arena, from->values[row], &to->values[row]);
+            err_t err = value_is_inline(from->values[row])
+                            ? 0
+                            : value_copy(arena, from->values[row], &to->values[row]);
             if (err)
                 return err;
         }
@@ -244,7 +246,8 @@ batch_copy(struct arena *arena, const struct batch *batch, struct batch *out)
 }
 
 err_t
-operator_row_count(struct operator *op, const struct expr *expr, const char *clause, uint64_t none, uint64_t *out)
+operator_row_count(
+    struct operator* op, const struct expr *expr, const char *clause, uint64_t none, uint64_t *out)
 {
     *out = none;
     if (!expr)
@@ -256,16 +259,20 @@ operator_row_count(struct operator *op, const struct expr *expr, const char *cla
     if (err)
         return err;
     if (value.type != VALUE_INTEGER)
-        return expr_fail(context, expr, ERR(TYPE), "%s takes an integer, got %s", clause, value_type_name(value));
+        return expr_fail(
+            context, expr, ERR(TYPE), "%s takes an integer, got %s", clause,
+            value_type_name(value));
     if (value.integer < 0)
         return expr_fail(
-            context, expr, ERR(ARGUMENT), "%s takes a number of rows, got %lld", clause, (long long)value.integer);
+            context, expr, ERR(ARGUMENT), "%s takes a number of rows, got %lld", clause,
+            (long long)value.integer);
     *out = (uint64_t)value.integer;
     return 0;
 }
 
 err_t
-batch_list_add(struct batch_list *list, struct arena *arena, const struct batch *batch, const uint64_t *tags)
+batch_list_add(
+    struct batch_list *list, struct arena *arena, const struct batch *batch, const uint64_t *tags)
 {
     struct batch_node *node = arena_zeroed(arena, sizeof(*node));
     if (!node)

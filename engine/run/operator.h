@@ -25,11 +25,12 @@ struct argument {
     bool tagged;
 };
 
-struct operator {
+struct operator
+{
     const struct operator_class *class;
     const struct op *op;
     struct execution *execution;
-    struct operator *left, *right;
+    struct operator* left, *right;
     struct argument *argument; /* of the innermost operator whose right side this is; NULL */
     struct arena arena;        /* what the batch handed out last points at */
     struct batch out;
@@ -40,11 +41,11 @@ struct operator {
 
 struct operator_class {
     size_t state_size; /* zeroed before open */
-    err_t (*open)(struct operator *op);
-    enum pull (*next)(struct operator *op, struct batch **out);
+    err_t (*open)(struct operator* op);
+    enum pull (*next)(struct operator* op, struct batch **out);
     /* Forget everything and begin again; the inputs are rewound by the caller. */
-    void (*rewind)(struct operator *op);
-    void (*close)(struct operator *op);
+    void (*rewind)(struct operator* op);
+    void (*close)(struct operator* op);
 };
 
 #define OP(name, text) extern const struct operator_class operator_class_##name;
@@ -52,27 +53,30 @@ struct operator_class {
 #undef OP
 
 /* The tree for a plan's; everything in the execution's arena. On failure the execution has failed. */
-struct operator *operator_open(struct execution *execution, const struct op *op, struct argument *argument);
-void operator_close(struct operator *op);
-void operator_rewind(struct operator *op);
-enum pull operator_next(struct operator *op, struct batch **out);
+struct operator*
+    operator_open(struct execution *execution, const struct op *op, struct argument *argument);
+void operator_close(struct operator* op);
+void operator_rewind(struct operator* op);
+enum pull operator_next(struct operator* op, struct batch **out);
 /* Records the failure and returns PULL_FAILED. */
-enum pull operator_fail(struct operator *op, err_t err);
+enum pull operator_fail(struct operator* op, err_t err);
 
 static inline bool
-operator_is_tagged(const struct operator *op)
+operator_is_tagged(const struct operator* op)
 {
     return op->argument && op->argument->tagged;
 }
 
 /* Gives `out` arrays for `row_count` rows of the given kinds, from the operator's arena. */
-err_t operator_columns(struct operator *op, struct batch *out, uint32_t row_count);
+err_t operator_columns(struct operator* op, struct batch *out, uint32_t row_count);
 /* Copies rows of an input column to an output column of whatever kind; NULL rows: the first `count`. */
-void column_gather(const struct column *from, struct column *to, const uint32_t *rows, uint32_t count);
+void
+column_gather(const struct column *from, struct column *to, const uint32_t *rows, uint32_t count);
 /* A deep copy of a batch, in the arena. */
 err_t batch_copy(struct arena *arena, const struct batch *batch, struct batch *out);
 /* An integer >= 0 for SKIP and LIMIT; `none` when the expression is NULL. */
-err_t operator_row_count(struct operator *op, const struct expr *expr, const char *clause, uint64_t none, uint64_t *out);
+err_t operator_row_count(
+    struct operator* op, const struct expr *expr, const char *clause, uint64_t none, uint64_t *out);
 
 /* op_merge.c: whether the right side of a MERGE may run for many rows at once. */
 bool merge_right_is_tagged(const struct op *op);
@@ -88,6 +92,7 @@ struct batch_node {
     struct batch batch;
     uint64_t *tags;
 };
-err_t batch_list_add(struct batch_list *list, struct arena *arena, const struct batch *batch, const uint64_t *tags);
+err_t batch_list_add(
+    struct batch_list *list, struct arena *arena, const struct batch *batch, const uint64_t *tags);
 
 #endif

@@ -7,8 +7,14 @@ enum { CUT_LIMIT_MAX = 16384 };
 
 err_t
 sorter_create(
-    struct sorter *sorter, struct memory *memory, size_t limit_size, struct expr_context *expressions,
-    const struct sort_key *keys, uint32_t key_count, uint32_t column_count, uint64_t limit)
+    struct sorter *sorter,
+    struct memory *memory,
+    size_t limit_size,
+    struct expr_context *expressions,
+    const struct sort_key *keys,
+    uint32_t key_count,
+    uint32_t column_count,
+    uint64_t limit)
 {
     *sorter = (struct sorter){
         .memory = memory,
@@ -20,7 +26,8 @@ sorter_create(
         .limit = limit,
     };
     arena_create(&sorter->arena, memory, limit_size);
-    sorter->columns = memory_allocate(memory, sizeof(struct value) * BATCH_ROW_COUNT_MAX * (key_count + 1));
+    sorter->columns = memory_allocate(
+        memory, sizeof(struct value) * BATCH_ROW_COUNT_MAX * (key_count + 1));
     return sorter->columns ? 0 : ERR(MEMORY_QUERY);
 }
 
@@ -30,7 +37,9 @@ sorter_destroy(struct sorter *sorter)
     if (!sorter->memory)
         return;
     arena_destroy(&sorter->arena);
-    memory_release(sorter->memory, sorter->columns, sizeof(struct value) * BATCH_ROW_COUNT_MAX * (sorter->key_count + 1));
+    memory_release(
+        sorter->memory, sorter->columns,
+        sizeof(struct value) * BATCH_ROW_COUNT_MAX * (sorter->key_count + 1));
     memory_release(sorter->memory, sorter->rows, sizeof(*sorter->rows) * sorter->row_room);
     memory_release(sorter->memory, sorter->other, sizeof(*sorter->other) * sorter->row_room);
     sorter->memory = NULL;
@@ -117,7 +126,8 @@ row_add(struct sorter *sorter, const struct batch *batch, const uint32_t *slots,
         if (i < sorter->key_count)
             value = sorter->columns[(size_t)i * BATCH_ROW_COUNT_MAX + row];
         else
-            value = batch_value(batch, slots ? slots[i - sorter->key_count] : i - sorter->key_count, row);
+            value = batch_value(
+                batch, slots ? slots[i - sorter->key_count] : i - sorter->key_count, row);
         values[i] = value;
         err_t err = value_is_inline(value) ? 0 : value_copy(&sorter->arena, value, &values[i]);
         if (err)
@@ -147,7 +157,8 @@ sorter_add(struct sorter *sorter, const struct batch *batch, const uint32_t *slo
         return 0;
     for (uint32_t i = 0; i < sorter->key_count; i++) {
         err_t err = expr_eval_batch(
-            sorter->keys[i].expr, sorter->expressions, batch, sorter->columns + (size_t)i * BATCH_ROW_COUNT_MAX);
+            sorter->keys[i].expr, sorter->expressions, batch,
+            sorter->columns + (size_t)i * BATCH_ROW_COUNT_MAX);
         if (err)
             return err;
     }
@@ -158,7 +169,8 @@ sorter_add(struct sorter *sorter, const struct batch *batch, const uint32_t *slo
         if (err)
             return err;
     }
-    if (sorter->limit <= CUT_LIMIT_MAX && sorter->row_count > 2 * sorter->limit + BATCH_ROW_COUNT_MAX)
+    if (sorter->limit <= CUT_LIMIT_MAX &&
+        sorter->row_count > 2 * sorter->limit + BATCH_ROW_COUNT_MAX)
         return sorter_cut(sorter);
     return 0;
 }
@@ -180,9 +192,12 @@ pair_merge(struct sorter *sorter, uint32_t *budget)
             *budget = 0;
             return false;
         }
-        bool take_left = sorter->j == right
-                         || (sorter->i < middle && row_compare(sorter, sorter->rows[sorter->i], sorter->rows[sorter->j]) <= 0);
-        sorter->other[sorter->k] = take_left ? sorter->rows[sorter->i++] : sorter->rows[sorter->j++];
+        bool take_left = sorter->j == right ||
+                         (sorter->i < middle &&
+                          row_compare(sorter, sorter->rows[sorter->i], sorter->rows[sorter->j]) <=
+                              0);
+        sorter->other[sorter->k] = take_left ? sorter->rows[sorter->i++]
+                                             : sorter->rows[sorter->j++];
     }
     sorter->merging = false;
     sorter->left = right;
@@ -232,7 +247,8 @@ sorter_take(struct sorter *sorter, struct column *columns)
             if (columns[i].kind == COLUMN_VALUE)
                 columns[i].values[row] = values[i];
             else
-                columns[i].nodes[row] = values[i].type == VALUE_NODE ? value_node_id(values[i]).id : NODE_ABSENT;
+                columns[i].nodes[row] = values[i].type == VALUE_NODE ? value_node_id(values[i]).id
+                                                                     : NODE_ABSENT;
         }
     }
     return row;

@@ -15,10 +15,10 @@ struct sorter {
     struct expr_context *expressions;
     const struct sort_key *keys;
     uint32_t key_count, column_count;
-    uint64_t limit; /* rows wanted; UINT64_MAX = all */
+    uint64_t limit;               /* rows wanted; UINT64_MAX = all */
     struct value **rows, **other; /* each row: keys, then columns */
     uint32_t row_count, row_room;
-    bool cut;       /* rows[limit - 1] is the worst that still matters */
+    bool cut;              /* rows[limit - 1] is the worst that still matters */
     struct value *columns; /* scratch: the keys of a batch */
     /* Where the merge stands. */
     uint32_t width, left, i, j, k;
@@ -27,8 +27,14 @@ struct sorter {
 };
 
 err_t sorter_create(
-    struct sorter *sorter, struct memory *memory, size_t limit_size, struct expr_context *expressions,
-    const struct sort_key *keys, uint32_t key_count, uint32_t column_count, uint64_t limit);
+    struct sorter *sorter,
+    struct memory *memory,
+    size_t limit_size,
+    struct expr_context *expressions,
+    const struct sort_key *keys,
+    uint32_t key_count,
+    uint32_t column_count,
+    uint64_t limit);
 void sorter_destroy(struct sorter *sorter);
 /* `slots` says which column of the batch is the sorter's column i; NULL: the same. */
 err_t sorter_add(struct sorter *sorter, const struct batch *batch, const uint32_t *slots);

@@ -29,8 +29,12 @@ step_kind_name(enum step_kind kind)
 
 void
 rows_gather(
-    const struct step_context *context, const struct batch *in, struct batch *out, struct slot_list slots,
-    const uint32_t *sources, uint32_t count)
+    const struct step_context *context,
+    const struct batch *in,
+    struct batch *out,
+    struct slot_list slots,
+    const uint32_t *sources,
+    uint32_t count)
 {
     for (uint32_t i = 0; i < slots.count; i++) {
         uint32_t slot = slots.slots[i];
@@ -49,7 +53,12 @@ rows_gather(
 }
 
 void
-rows_select(const struct step_context *context, struct batch *rows, struct slot_list slots, const uint32_t *positions, uint32_t count)
+rows_select(
+    const struct step_context *context,
+    struct batch *rows,
+    struct slot_list slots,
+    const uint32_t *positions,
+    uint32_t count)
 {
     assert(count <= rows->row_count);
     if (count < rows->row_count) {
@@ -83,7 +92,13 @@ rows_nodes(const struct batch *rows, uint32_t slot, uint64_t *scratch)
 }
 
 const struct value_rel *
-rel_make(struct arena *arena, uint64_t rel, uint32_t type, uint8_t direction, uint64_t node, uint64_t other)
+rel_make(
+    struct arena *arena,
+    uint64_t rel,
+    uint32_t type,
+    uint8_t direction,
+    uint64_t node,
+    uint64_t other)
 {
     struct value_rel *made = arena_zeroed(arena, sizeof(*made));
     if (!made)
@@ -140,7 +155,12 @@ value_is_inline(struct value value)
 }
 
 err_t
-entity_property(struct step_context *context, struct arena *arena, struct value entity, uint32_t key, struct value *out)
+entity_property(
+    struct step_context *context,
+    struct arena *arena,
+    struct value entity,
+    uint32_t key,
+    struct value *out)
 {
     struct value lent = value_null();
     if (key != TOKEN_NONE && entity.type == VALUE_NODE)
@@ -156,7 +176,10 @@ entity_property(struct step_context *context, struct arena *arena, struct value 
 
 static err_t
 properties_hydrate(
-    struct step_context *context, struct arena *arena, const struct property *properties, uint32_t count,
+    struct step_context *context,
+    struct arena *arena,
+    const struct property *properties,
+    uint32_t count,
     const struct map_entry **out)
 {
     struct map_entry *entries = arena_allocate(arena, sizeof(*entries) * count);
@@ -213,7 +236,11 @@ node_hydrate(struct step_context *context, struct arena *arena, node_id id, stru
 }
 
 static err_t
-rel_hydrate(struct step_context *context, struct arena *arena, const struct value_rel *bare, struct value *out)
+rel_hydrate(
+    struct step_context *context,
+    struct arena *arena,
+    const struct value_rel *bare,
+    struct value *out)
 {
     enum { ROOM = 64 };
     struct value_rel *rel = arena_allocate(arena, sizeof(*rel));
@@ -242,7 +269,8 @@ rel_hydrate(struct step_context *context, struct arena *arena, const struct valu
 }
 
 err_t
-entity_hydrate(struct step_context *context, struct arena *arena, struct value entity, struct value *out)
+entity_hydrate(
+    struct step_context *context, struct arena *arena, struct value entity, struct value *out)
 {
     if (entity.type == VALUE_NODE)
         return node_hydrate(context, arena, value_node_id(entity), out);

@@ -73,7 +73,7 @@ struct step_context {
     struct view view;
     uint32_t slot_count;
     const uint8_t *slot_kinds;
-    struct memory *memory; /* of the query, on this shard */
+    struct memory *memory;           /* of the query, on this shard */
     struct expr_context expressions; /* its arena is set by who runs the step */
     struct step_scratch *scratch;
 };
@@ -87,7 +87,8 @@ struct step_cursor {
     struct scan_cursor scan;
     struct value value; /* INDEX_SEEK: of this row */
     bool nodes_ready;
-    uint64_t *nodes; /* from_slot as ids, when its column holds values; a buffer of the segment's owner */
+    uint64_t *
+        nodes; /* from_slot as ids, when its column holds values; a buffer of the segment's owner */
 };
 
 struct step_class {
@@ -95,10 +96,19 @@ struct step_class {
      * gathers the slots `kept` of the input, and says in *done that the input is used up. Values go to
      * context->expressions.arena. */
     err_t (*expand)(
-        struct step_context *context, const struct step *step, const struct batch *in, struct step_cursor *cursor,
-        struct slot_list kept, struct batch *out, bool *done);
+        struct step_context *context,
+        const struct step *step,
+        const struct batch *in,
+        struct step_cursor *cursor,
+        struct slot_list kept,
+        struct batch *out,
+        bool *done);
     /* Sieve: works on `rows` in place; `live` are the slots needed afterwards. */
-    err_t (*sieve)(struct step_context *context, const struct step *step, struct batch *rows, struct slot_list live);
+    err_t (*sieve)(
+        struct step_context *context,
+        const struct step *step,
+        struct batch *rows,
+        struct slot_list live);
 };
 
 #define STEP(name, text) extern const struct step_class step_class_##name;
@@ -111,29 +121,53 @@ const char *step_kind_name(enum step_kind kind);
 
 /* Copies the slots of rows sources[0 .. count) of `in` to rows 0 .. count of `out`. */
 void rows_gather(
-    const struct step_context *context, const struct batch *in, struct batch *out, struct slot_list slots,
-    const uint32_t *sources, uint32_t count);
+    const struct step_context *context,
+    const struct batch *in,
+    struct batch *out,
+    struct slot_list slots,
+    const uint32_t *sources,
+    uint32_t count);
 /* Keeps the rows positions[0 .. count), ascending; row_count becomes count. */
-void rows_select(const struct step_context *context, struct batch *rows, struct slot_list slots, const uint32_t *positions, uint32_t count);
+void rows_select(
+    const struct step_context *context,
+    struct batch *rows,
+    struct slot_list slots,
+    const uint32_t *positions,
+    uint32_t count);
 /* The nodes of a slot as ids, NODE_ABSENT for what is no node; `scratch` is used when the column holds values. */
 const uint64_t *rows_nodes(const struct batch *rows, uint32_t slot, uint64_t *scratch);
 
 /* A relationship seen from `node`: with the ends in their true order. NULL: no memory. */
 const struct value_rel *rel_make(
-    struct arena *arena, uint64_t rel, uint32_t type, uint8_t direction, uint64_t node, uint64_t other);
+    struct arena *arena,
+    uint64_t rel,
+    uint32_t type,
+    uint8_t direction,
+    uint64_t node,
+    uint64_t other);
 /* Id of the node or relationship in a value, whose owner can read it; false for anything else. */
 bool entity_id(struct value value, uint64_t *id);
 /* The entity with labels, type and properties as of the view, read here: this shard must own it. What is
  * gone comes back flagged deleted. In the arena. */
-err_t entity_hydrate(struct step_context *context, struct arena *arena, struct value entity, struct value *out);
+err_t entity_hydrate(
+    struct step_context *context, struct arena *arena, struct value entity, struct value *out);
 /* One property of an entity this shard owns, copied into the arena. */
-err_t entity_property(struct step_context *context, struct arena *arena, struct value entity, uint32_t key, struct value *out);
+err_t entity_property(
+    struct step_context *context,
+    struct arena *arena,
+    struct value entity,
+    uint32_t key,
+    struct value *out);
 bool value_is_inline(struct value value);
 
 /* VAR_EXPAND has three parts. Its sieve begins trails: an empty list, ending where they start. Arriving
  * trails pass var_expand_arrive, which checks the newest relationship when it is owned here. Those at
  * least `min` long are selected to go on; its expander lengthens trails by one relationship each. */
-err_t var_expand_arrive(struct step_context *context, const struct step *step, struct batch *rows, struct slot_list carried);
+err_t var_expand_arrive(
+    struct step_context *context,
+    const struct step *step,
+    struct batch *rows,
+    struct slot_list carried);
 uint32_t var_expand_select(const struct step *step, const struct batch *rows, uint32_t *positions);
 
 #endif

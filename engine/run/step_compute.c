@@ -2,7 +2,11 @@
 #include "engine/run/step.h"
 
 static err_t
-compute_sieve(struct step_context *context, const struct step *step, struct batch *rows, struct slot_list live)
+compute_sieve(
+    struct step_context *context,
+    const struct step *step,
+    struct batch *rows,
+    struct slot_list live)
 {
     (void)live;
     struct column *column = &rows->columns[step->to_slot];

@@ -15,7 +15,11 @@ types_are_unknown(const struct step *step)
 
 static err_t
 rels_box(
-    struct step_context *context, const struct step *step, const uint64_t *from, const uint64_t *others, struct batch *out,
+    struct step_context *context,
+    const struct step *step,
+    const uint64_t *from,
+    const uint64_t *others,
+    struct batch *out,
     uint32_t count)
 {
     struct value *values = out->columns[step->rel_slot].values;
@@ -36,8 +40,13 @@ rels_box(
 
 static err_t
 expand_expand(
-    struct step_context *context, const struct step *step, const struct batch *in, struct step_cursor *cursor,
-    struct slot_list kept, struct batch *out, bool *done)
+    struct step_context *context,
+    const struct step *step,
+    const struct batch *in,
+    struct step_cursor *cursor,
+    struct slot_list kept,
+    struct batch *out,
+    bool *done)
 {
     out->row_count = 0;
     *done = true;
@@ -46,7 +55,8 @@ expand_expand(
     const uint64_t *from = in->columns[step->from_slot].nodes;
     if (in->columns[step->from_slot].kind == COLUMN_VALUE) {
         if (!cursor->nodes) {
-            cursor->nodes = memory_allocate(context->memory, sizeof(uint64_t) * BATCH_ROW_COUNT_MAX);
+            cursor->nodes = memory_allocate(
+                context->memory, sizeof(uint64_t) * BATCH_ROW_COUNT_MAX);
             if (!cursor->nodes)
                 return ERR(MEMORY_QUERY);
         }
@@ -77,8 +87,8 @@ expand_expand(
         output.directions = context->scratch->directions;
     }
     uint32_t count = store_expand(
-        context->store, context->view, from, in->row_count, step->direction, step->types, step->type_count,
-        &cursor->expand, &output, BATCH_ROW_COUNT_MAX);
+        context->store, context->view, from, in->row_count, step->direction, step->types,
+        step->type_count, &cursor->expand, &output, BATCH_ROW_COUNT_MAX);
     rows_gather(context, in, out, kept, context->scratch->sources, count);
     if (rel_values) {
         err_t err = rels_box(context, step, from, output.others, out, count);

@@ -3,7 +3,8 @@
 #include "engine/run/step.h"
 
 static bool
-row_has_relationship(struct step_context *context, const struct step *step, const struct batch *rows, uint32_t row)
+row_has_relationship(
+    struct step_context *context, const struct step *step, const struct batch *rows, uint32_t row)
 {
     struct value from = batch_value(rows, step->from_slot, row);
     if (from.type != VALUE_NODE)
@@ -14,20 +15,22 @@ row_has_relationship(struct step_context *context, const struct step *step, cons
     if (step->to_slot == SLOT_NONE) {
         uint64_t id = value_node_id(from).id;
         return store_expand(
-                   context->store, context->view, &id, 1, step->direction, step->types, step->type_count, &cursor,
-                   &output, 1)
-               > 0;
+                   context->store, context->view, &id, 1, step->direction, step->types,
+                   step->type_count, &cursor, &output, 1) > 0;
     }
     struct value to = batch_value(rows, step->to_slot, row);
-    return to.type == VALUE_NODE
-           && store_expand_into(
-                  context->store, context->view, value_node_id(from), value_node_id(to), step->direction, step->types,
-                  step->type_count, &cursor, &output, 1)
-                  > 0;
+    return to.type == VALUE_NODE &&
+           store_expand_into(
+               context->store, context->view, value_node_id(from), value_node_id(to),
+               step->direction, step->types, step->type_count, &cursor, &output, 1) > 0;
 }
 
 static err_t
-expand_exists_sieve(struct step_context *context, const struct step *step, struct batch *rows, struct slot_list live)
+expand_exists_sieve(
+    struct step_context *context,
+    const struct step *step,
+    struct batch *rows,
+    struct slot_list live)
 {
     uint32_t count = 0;
     for (uint32_t row = 0; row < rows->row_count; row++) {

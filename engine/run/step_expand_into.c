@@ -3,20 +3,26 @@
 
 static err_t
 row_expand_into(
-    struct step_context *context, const struct step *step, uint64_t from, uint64_t to, struct step_cursor *cursor,
-    struct batch *out, uint32_t *made)
+    struct step_context *context,
+    const struct step *step,
+    uint64_t from,
+    uint64_t to,
+    struct step_cursor *cursor,
+    struct batch *out,
+    uint32_t *made)
 {
     struct expand_output output = {0};
-    struct column *rel_column =
-        step->rel_slot != SLOT_NONE && out->columns[step->rel_slot].nodes ? &out->columns[step->rel_slot] : NULL;
+    struct column *rel_column = step->rel_slot != SLOT_NONE && out->columns[step->rel_slot].nodes
+                                    ? &out->columns[step->rel_slot]
+                                    : NULL;
     if (rel_column) {
         output.rels = context->scratch->rels;
         output.types = context->scratch->types;
         output.directions = context->scratch->directions;
     }
     uint32_t got = store_expand_into(
-        context->store, context->view, (node_id){from}, (node_id){to}, step->direction, step->types, step->type_count,
-        &cursor->expand, &output, BATCH_ROW_COUNT_MAX - *made);
+        context->store, context->view, (node_id){from}, (node_id){to}, step->direction, step->types,
+        step->type_count, &cursor->expand, &output, BATCH_ROW_COUNT_MAX - *made);
     for (uint32_t i = 0; i < got; i++) {
         uint32_t row = *made + i;
         context->scratch->sources[row] = cursor->row;
@@ -27,7 +33,8 @@ row_expand_into(
             continue;
         }
         const struct value_rel *rel = rel_make(
-            context->expressions.arena, context->scratch->rels[i], context->scratch->types[i], context->scratch->directions[i], from, to);
+            context->expressions.arena, context->scratch->rels[i], context->scratch->types[i],
+            context->scratch->directions[i], from, to);
         if (!rel)
             return ERR(MEMORY_QUERY);
         rel_column->values[row] = value_relationship(rel);
@@ -38,8 +45,13 @@ row_expand_into(
 
 static err_t
 expand_into_expand(
-    struct step_context *context, const struct step *step, const struct batch *in, struct step_cursor *cursor,
-    struct slot_list kept, struct batch *out, bool *done)
+    struct step_context *context,
+    const struct step *step,
+    const struct batch *in,
+    struct step_cursor *cursor,
+    struct slot_list kept,
+    struct batch *out,
+    bool *done)
 {
     uint32_t made = 0;
     while (made < BATCH_ROW_COUNT_MAX && cursor->row < in->row_count) {

@@ -27,8 +27,9 @@ label_fetch(struct step_context *context, const struct fetch *fetch, struct batc
             out[row] = value_null();
         else
             out[row] = value_boolean(
-                fetch->key != TOKEN_NONE
-                && store_node_has_label(context->store, context->view, value_node_id(entity), fetch->key));
+                fetch->key != TOKEN_NONE &&
+                store_node_has_label(
+                    context->store, context->view, value_node_id(entity), fetch->key));
     }
     return 0;
 }
@@ -40,7 +41,8 @@ property_fetch(struct step_context *context, const struct fetch *fetch, struct b
     struct arena *arena = context->expressions.arena;
     if (fetch->key != TOKEN_NONE && rows->columns[fetch->entity_slot].kind == COLUMN_NODE) {
         store_node_property_column(
-            context->store, context->view, rows->columns[fetch->entity_slot].nodes, rows->row_count, fetch->key, out);
+            context->store, context->view, rows->columns[fetch->entity_slot].nodes, rows->row_count,
+            fetch->key, out);
         return values_keep(arena, out, rows->row_count);
     }
     for (uint32_t row = 0; row < rows->row_count; row++) {
@@ -53,14 +55,19 @@ property_fetch(struct step_context *context, const struct fetch *fetch, struct b
 }
 
 static err_t
-fetch_sieve(struct step_context *context, const struct step *step, struct batch *rows, struct slot_list live)
+fetch_sieve(
+    struct step_context *context,
+    const struct step *step,
+    struct batch *rows,
+    struct slot_list live)
 {
     (void)live;
     for (uint32_t i = 0; i < step->fetch_count; i++) {
         const struct fetch *fetch = &step->fetches[i];
         if (!rows->columns[fetch->slot].values)
             continue;
-        err_t err = fetch->kind == FETCH_LABEL ? label_fetch(context, fetch, rows) : property_fetch(context, fetch, rows);
+        err_t err = fetch->kind == FETCH_LABEL ? label_fetch(context, fetch, rows)
+                                               : property_fetch(context, fetch, rows);
         if (err)
             return err;
     }

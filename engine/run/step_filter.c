@@ -2,7 +2,11 @@
 #include "engine/run/step.h"
 
 static err_t
-filter_sieve(struct step_context *context, const struct step *step, struct batch *rows, struct slot_list live)
+filter_sieve(
+    struct step_context *context,
+    const struct step *step,
+    struct batch *rows,
+    struct slot_list live)
 {
     uint16_t selected[BATCH_ROW_COUNT_MAX];
     uint32_t count = 0;

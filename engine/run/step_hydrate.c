@@ -2,7 +2,11 @@
 #include "engine/run/step.h"
 
 static err_t
-hydrate_sieve(struct step_context *context, const struct step *step, struct batch *rows, struct slot_list live)
+hydrate_sieve(
+    struct step_context *context,
+    const struct step *step,
+    struct batch *rows,
+    struct slot_list live)
 {
     (void)live;
     struct value *out = rows->columns[step->to_slot].values;

@@ -4,14 +4,21 @@
 
 static err_t
 index_seek_expand(
-    struct step_context *context, const struct step *step, const struct batch *in, struct step_cursor *cursor,
-    struct slot_list kept, struct batch *out, bool *done)
+    struct step_context *context,
+    const struct step *step,
+    const struct batch *in,
+    struct step_cursor *cursor,
+    struct slot_list kept,
+    struct batch *out,
+    bool *done)
 {
     uint32_t made = 0;
-    uint64_t *nodes = out->columns[step->to_slot].nodes ? out->columns[step->to_slot].nodes : context->scratch->nodes;
+    uint64_t *nodes = out->columns[step->to_slot].nodes ? out->columns[step->to_slot].nodes
+                                                        : context->scratch->nodes;
     while (made < BATCH_ROW_COUNT_MAX && cursor->row < in->row_count) {
         if (!cursor->prepared) {
-            err_t err = expr_eval(step->expr, &context->expressions, in, cursor->row, &cursor->value);
+            err_t err = expr_eval(
+                step->expr, &context->expressions, in, cursor->row, &cursor->value);
             if (err)
                 return err;
             cursor->prepared = true;
@@ -21,8 +28,8 @@ index_seek_expand(
             cursor->expand.done = true;
         else
             got = store_index_seek(
-                context->store, context->view, step->index, cursor->value, &cursor->expand, nodes + made,
-                BATCH_ROW_COUNT_MAX - made);
+                context->store, context->view, step->index, cursor->value, &cursor->expand,
+                nodes + made, BATCH_ROW_COUNT_MAX - made);
         for (uint32_t i = 0; i < got; i++)
             context->scratch->sources[made + i] = cursor->row;
         made += got;

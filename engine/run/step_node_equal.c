@@ -3,7 +3,11 @@
 #include "engine/run/step.h"
 
 static err_t
-node_equal_sieve(struct step_context *context, const struct step *step, struct batch *rows, struct slot_list live)
+node_equal_sieve(
+    struct step_context *context,
+    const struct step *step,
+    struct batch *rows,
+    struct slot_list live)
 {
     const uint64_t *left = rows_nodes(rows, step->from_slot, context->scratch->nodes);
     const uint64_t *right = rows_nodes(rows, step->to_slot, context->scratch->rels);

@@ -31,21 +31,27 @@ compare_holds(enum compare compare, struct value left, struct value right)
 }
 
 static err_t
-property_sieve(struct step_context *context, const struct step *step, struct batch *rows, struct slot_list live)
+property_sieve(
+    struct step_context *context,
+    const struct step *step,
+    struct batch *rows,
+    struct slot_list live)
 {
     struct value constant;
     err_t err = expr_eval(step->expr, &context->expressions, NULL, 0, &constant);
     if (err)
         return err;
     uint32_t count = 0;
-    bool scalar = constant.type == VALUE_INTEGER || constant.type == VALUE_FLOAT || constant.type == VALUE_BOOLEAN
-                  || constant.type == VALUE_STRING;
+    bool scalar = constant.type == VALUE_INTEGER || constant.type == VALUE_FLOAT ||
+                  constant.type == VALUE_BOOLEAN || constant.type == VALUE_STRING;
     if (value_is_null(constant) || step->key == TOKEN_NONE) {
         count = 0;
-    } else if (scalar && step->compare != COMPARE_NE && rows->columns[step->from_slot].kind == COLUMN_NODE) {
+    } else if (
+        scalar && step->compare != COMPARE_NE &&
+        rows->columns[step->from_slot].kind == COLUMN_NODE) {
         count = store_node_select_property(
-            context->store, context->view, rows->columns[step->from_slot].nodes, rows->row_count, step->key,
-            step->compare, constant, context->scratch->positions);
+            context->store, context->view, rows->columns[step->from_slot].nodes, rows->row_count,
+            step->key, step->compare, constant, context->scratch->positions);
     } else {
         for (uint32_t row = 0; row < rows->row_count; row++) {
             struct value entity = batch_value(rows, step->from_slot, row), value;

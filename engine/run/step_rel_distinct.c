@@ -64,7 +64,10 @@ ids_meet(const uint64_t *restrict left, const uint64_t *restrict right, uint32_t
 
 static uint32_t
 rows_without_meeting(
-    struct step_context *context, const struct column *left, const struct column *right, uint32_t count)
+    struct step_context *context,
+    const struct column *left,
+    const struct column *right,
+    uint32_t count)
 {
     uint32_t *positions = context->scratch->positions;
     uint32_t kept = 0;
@@ -80,7 +83,11 @@ rows_without_meeting(
 }
 
 static err_t
-rel_distinct_sieve(struct step_context *context, const struct step *step, struct batch *rows, struct slot_list live)
+rel_distinct_sieve(
+    struct step_context *context,
+    const struct step *step,
+    struct batch *rows,
+    struct slot_list live)
 {
     const struct column *left = &rows->columns[step->rel_slot];
     bool whole = true; /* no row was dropped, positions are not written */

@@ -3,8 +3,13 @@
 
 static err_t
 scan_expand(
-    struct step_context *context, const struct step *step, const struct batch *in, struct step_cursor *cursor,
-    struct slot_list kept, struct batch *out, bool *done)
+    struct step_context *context,
+    const struct step *step,
+    const struct batch *in,
+    struct step_cursor *cursor,
+    struct slot_list kept,
+    struct batch *out,
+    bool *done)
 {
     uint32_t made = 0;
     bool wanted = step->to_slot != SLOT_NONE && out->columns[step->to_slot].nodes;
@@ -13,7 +18,8 @@ scan_expand(
         uint32_t got = 0;
         if (step->label != TOKEN_NONE || step->label == LABEL_ANY)
             got = store_scan_nodes(
-                context->store, context->view, step->label, &cursor->scan, nodes + made, BATCH_ROW_COUNT_MAX - made);
+                context->store, context->view, step->label, &cursor->scan, nodes + made,
+                BATCH_ROW_COUNT_MAX - made);
         for (uint32_t i = 0; i < got; i++)
             context->scratch->sources[made + i] = cursor->row;
         made += got;

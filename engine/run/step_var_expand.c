@@ -12,7 +12,11 @@
 #include "engine/value/value_ops.h"
 
 static err_t
-var_expand_begin(struct step_context *context, const struct step *step, struct batch *rows, struct slot_list live)
+var_expand_begin(
+    struct step_context *context,
+    const struct step *step,
+    struct batch *rows,
+    struct slot_list live)
 {
     (void)live;
     const struct column *from = &rows->columns[step->from_slot];
@@ -31,7 +35,12 @@ var_expand_begin(struct step_context *context, const struct step *step, struct b
 
 static err_t
 rel_matches(
-    struct step_context *context, const struct step *step, const struct batch *rows, uint32_t row, uint64_t rel, bool *matches)
+    struct step_context *context,
+    const struct step *step,
+    const struct batch *rows,
+    uint32_t row,
+    uint64_t rel,
+    bool *matches)
 {
     *matches = true;
     for (uint32_t i = 0; i < step->property_count && *matches; i++) {
@@ -41,14 +50,19 @@ rel_matches(
             return err;
         struct value value = value_null();
         if (step->property_keys[i] != TOKEN_NONE)
-            value = store_rel_property(context->store, context->view, (rel_id){rel}, step->property_keys[i]);
+            value = store_rel_property(
+                context->store, context->view, (rel_id){rel}, step->property_keys[i]);
         *matches = value_equal(value, wanted) == TRIT_TRUE;
     }
     return 0;
 }
 
 err_t
-var_expand_arrive(struct step_context *context, const struct step *step, struct batch *rows, struct slot_list carried)
+var_expand_arrive(
+    struct step_context *context,
+    const struct step *step,
+    struct batch *rows,
+    struct slot_list carried)
 {
     if (step->property_count == 0)
         return 0;
@@ -97,7 +111,11 @@ trail_has(struct value trail, uint64_t rel)
 /* One more relationship at the end of the trail of row `source`; *made counts the rows that pass. */
 static err_t
 trail_lengthen(
-    struct step_context *context, const struct step *step, const struct batch *in, uint32_t position, struct batch *out,
+    struct step_context *context,
+    const struct step *step,
+    const struct batch *in,
+    uint32_t position,
+    struct batch *out,
     uint32_t *made)
 {
     uint32_t source = context->scratch->sources[position];
@@ -115,7 +133,9 @@ trail_lengthen(
     uint64_t node = value_node_id(batch_value(in, step->to_slot, source)).id;
     struct arena *arena = context->expressions.arena;
     struct value *items = arena_allocate(arena, sizeof(*items) * (trail.size + 1));
-    const struct value_rel *boxed = rel_make(arena, rel, context->scratch->types[position], context->scratch->directions[position], node, other);
+    const struct value_rel *boxed = rel_make(
+        arena, rel, context->scratch->types[position], context->scratch->directions[position], node,
+        other);
     if (!items || !boxed)
         return ERR(MEMORY_QUERY);
     if (trail.size)
@@ -134,8 +154,13 @@ trail_lengthen(
 
 static err_t
 var_expand_expand(
-    struct step_context *context, const struct step *step, const struct batch *in, struct step_cursor *cursor,
-    struct slot_list kept, struct batch *out, bool *done)
+    struct step_context *context,
+    const struct step *step,
+    const struct batch *in,
+    struct step_cursor *cursor,
+    struct slot_list kept,
+    struct batch *out,
+    bool *done)
 {
     out->row_count = 0;
     if (!cursor->nodes) {
@@ -161,8 +186,8 @@ var_expand_expand(
         .directions = context->scratch->directions,
     };
     uint32_t count = store_expand(
-        context->store, context->view, cursor->nodes, in->row_count, step->direction, step->types, step->type_count,
-        &cursor->expand, &output, BATCH_ROW_COUNT_MAX);
+        context->store, context->view, cursor->nodes, in->row_count, step->direction, step->types,
+        step->type_count, &cursor->expand, &output, BATCH_ROW_COUNT_MAX);
     context->shard->metrics.rows_expanded += count;
     uint32_t made = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -177,4 +202,5 @@ var_expand_expand(
     return 0;
 }
 
-const struct step_class step_class_VAR_EXPAND = {.sieve = var_expand_begin, .expand = var_expand_expand};
+const struct step_class step_class_VAR_EXPAND = {
+    .sieve = var_expand_begin, .expand = var_expand_expand};

@@ -98,12 +98,16 @@ write_failed(struct writer *writer)
     struct txn_write *write = &writer->write;
     if (err_code(write->err) == ERR_CONSTRAINT && write->conflicting_node)
         execution_fail(
-            execution, write->err, "Node(%llu) already exists with the same value for a property that must be unique",
+            execution, write->err,
+            "Node(%llu) already exists with the same value for a property that must be unique",
             (unsigned long long)write->conflicting_node);
-    else if (err_code(write->err) == ERR_NODE_HAS_RELATIONSHIPS && write->failed_operation < writer->count)
+    else if (
+        err_code(write->err) == ERR_NODE_HAS_RELATIONSHIPS &&
+        write->failed_operation < writer->count)
         execution_fail(
             execution, write->err,
-            "Cannot delete node<%llu>, because it still has relationships. To delete this node, you must first delete "
+            "Cannot delete node<%llu>, because it still has relationships. To delete this node, "
+            "you must first delete "
             "its relationships, or use DETACH DELETE.",
             (unsigned long long)writer->operations[write->failed_operation].node.id);
     else
@@ -224,13 +228,19 @@ writer_names_run(struct writer *writer)
 
 err_t
 property_list_add(
-    struct writer *writer, struct property_list *list, uint32_t key, struct value value, const struct expr *at, bool keep_null)
+    struct writer *writer,
+    struct property_list *list,
+    uint32_t key,
+    struct value value,
+    const struct expr *at,
+    bool keep_null)
 {
     struct expr_context *expressions = &writer->execution->expressions;
     const char *reason = value_is_null(value) ? NULL : value_unstorable_reason(value);
     if (reason)
         return expr_fail(
-            expressions, at, ERR(TYPE), "Property values can only be of primitive types or arrays thereof, got %s", reason);
+            expressions, at, ERR(TYPE),
+            "Property values can only be of primitive types or arrays thereof, got %s", reason);
     struct property *item = NULL;
     for (uint32_t i = 0; i < list->count && !item; i++)
         if (list->items[i].key == key)
@@ -260,7 +270,11 @@ property_list_add(
 /* The entries of a map, or the properties of an entity. */
 static err_t
 entries_of(
-    struct writer *writer, struct value map, const struct expr *at, const struct map_entry **entries, uint32_t *count)
+    struct writer *writer,
+    struct value map,
+    const struct expr *at,
+    const struct map_entry **entries,
+    uint32_t *count)
 {
     struct expr_context *expressions = &writer->execution->expressions;
     if (map.type == VALUE_MAP) {
@@ -281,12 +295,18 @@ entries_of(
     if (map.type == VALUE_NODE || map.type == VALUE_RELATIONSHIP)
         return expr_fail(expressions, at, ERR(INTERNAL), "the entity was not hydrated");
     return expr_fail(
-        expressions, at, ERR(TYPE), "Expected a map, a node or a relationship, got %s", value_type_name(map));
+        expressions, at, ERR(TYPE), "Expected a map, a node or a relationship, got %s",
+        value_type_name(map));
 }
 
 err_t
 property_list_add_map(
-    struct writer *writer, struct property_list *list, struct value map, const struct expr *at, bool keep_null, bool *missing)
+    struct writer *writer,
+    struct property_list *list,
+    struct value map,
+    const struct expr *at,
+    bool keep_null,
+    bool *missing)
 {
     const struct map_entry *entries = NULL;
     uint32_t count = 0;
@@ -294,8 +314,9 @@ property_list_add_map(
     for (uint32_t i = 0; !err && i < count; i++) {
         uint32_t key;
         /* Removing what has no token anywhere removes nothing. */
-        if (value_is_null(entries[i].value)
-            && catalog_lookup(writer->execution->shard->catalog, TOKEN_KEY, entries[i].key) == TOKEN_NONE)
+        if (value_is_null(entries[i].value) &&
+            catalog_lookup(writer->execution->shard->catalog, TOKEN_KEY, entries[i].key) ==
+                TOKEN_NONE)
             continue;
         err = writer_key(writer, entries[i].key, &key);
         if (!err && key == TOKEN_NONE)
@@ -308,8 +329,16 @@ property_list_add_map(
 
 static err_t
 properties_make(
-    struct operator *op, struct writer *writer, const struct batch *rows, uint32_t row, uint32_t count, const uint32_t *keys,
-    const struct expr *const *exprs, const struct expr *map_expr, struct property_list *list, bool *missing)
+    struct operator* op,
+    struct writer *writer,
+    const struct batch *rows,
+    uint32_t row,
+    uint32_t count,
+    const uint32_t *keys,
+    const struct expr *const *exprs,
+    const struct expr *map_expr,
+    struct property_list *list,
+    bool *missing)
 {
     struct expr_context *expressions = &op->execution->expressions;
     expressions->arena = &writer->arena;
@@ -325,7 +354,8 @@ properties_make(
         struct value value;
         err = expr_eval(exprs[i], expressions, rows, row, &value);
         if (!err && op->op->kind == OP_MERGE && value_is_null(value))
-            err = expr_fail(expressions, exprs[i], ERR(SEMANTIC), "Cannot merge using a null property value");
+            err = expr_fail(
+                expressions, exprs[i], ERR(SEMANTIC), "Cannot merge using a null property value");
         if (!err)
             err = property_list_add(writer, list, keys[i], value, exprs[i], false);
     }
@@ -343,13 +373,17 @@ column_set(struct column *column, uint32_t row, struct value value)
 
 static err_t
 node_create(
-    struct operator *op, struct writer *writer, const struct create_node *create, struct batch *rows, uint32_t row,
+    struct operator* op,
+    struct writer *writer,
+    const struct create_node *create,
+    struct batch *rows,
+    uint32_t row,
     bool *missing)
 {
     struct property_list properties;
     err_t err = properties_make(
-        op, writer, rows, row, create->property_count, create->property_keys, create->property_values,
-        create->property_map, &properties, missing);
+        op, writer, rows, row, create->property_count, create->property_keys,
+        create->property_values, create->property_map, &properties, missing);
     if (err || *missing)
         return err;
     struct operation *operation = writer_add(writer);
@@ -367,16 +401,21 @@ node_create(
 
 static err_t
 rel_create(
-    struct operator *op, struct writer *writer, const struct create_rel *create, struct batch *rows, uint32_t row,
+    struct operator* op,
+    struct writer *writer,
+    const struct create_rel *create,
+    struct batch *rows,
+    uint32_t row,
     bool *missing)
 {
     struct property_list properties;
     err_t err = properties_make(
-        op, writer, rows, row, create->property_count, create->property_keys, create->property_values,
-        create->property_map, &properties, missing);
+        op, writer, rows, row, create->property_count, create->property_keys,
+        create->property_values, create->property_map, &properties, missing);
     if (err || *missing)
         return err;
-    struct value start = batch_value(rows, create->start_slot, row), end = batch_value(rows, create->end_slot, row);
+    struct value start = batch_value(rows, create->start_slot, row),
+                 end = batch_value(rows, create->end_slot, row);
     if (start.type != VALUE_NODE || end.type != VALUE_NODE) {
         err = ERR(SEMANTIC);
         execution_fail(
@@ -405,7 +444,12 @@ rel_create(
 
 err_t
 create_rows(
-    struct operator *op, struct writer *writer, struct batch *rows, const uint32_t *positions, uint32_t count, bool *missing)
+    struct operator* op,
+    struct writer *writer,
+    struct batch *rows,
+    const uint32_t *positions,
+    uint32_t count,
+    bool *missing)
 {
     for (uint32_t i = 0; i < count; i++) {
         uint32_t row = positions ? positions[i] : i;
@@ -440,7 +484,11 @@ create_rels_resolve(struct writer *writer)
 
 static err_t
 properties_set(
-    struct operator *op, struct writer *writer, const struct set_item *item, struct value entity, struct value value,
+    struct operator* op,
+    struct writer *writer,
+    const struct set_item *item,
+    struct value entity,
+    struct value value,
     bool *missing)
 {
     struct property_list list = {0};
@@ -454,8 +502,10 @@ properties_set(
     } else if (!value_is_null(value) || item->kind == SET_REPLACE) {
         if (value_is_null(value))
             return expr_fail(
-                &op->execution->expressions, item->value, ERR(TYPE), "Expected a map, a node or a relationship, got NULL");
-        err = property_list_add_map(writer, &list, value, item->value, item->kind == SET_MERGE, missing);
+                &op->execution->expressions, item->value, ERR(TYPE),
+                "Expected a map, a node or a relationship, got NULL");
+        err = property_list_add_map(
+            writer, &list, value, item->value, item->kind == SET_MERGE, missing);
     }
     bool nothing = list.count == 0 && item->kind != SET_REPLACE;
     if (err || *missing || nothing)
@@ -477,7 +527,8 @@ properties_set(
 }
 
 static err_t
-labels_set(struct operator *op, struct writer *writer, const struct set_item *item, struct value entity)
+labels_set(
+    struct operator* op, struct writer *writer, const struct set_item *item, struct value entity)
 {
     if (entity.type != VALUE_NODE)
         return expr_fail(
@@ -503,7 +554,11 @@ labels_set(struct operator *op, struct writer *writer, const struct set_item *it
 
 static err_t
 item_set(
-    struct operator *op, struct writer *writer, const struct set_item *item, const struct batch *rows, uint32_t row,
+    struct operator* op,
+    struct writer *writer,
+    const struct set_item *item,
+    const struct batch *rows,
+    uint32_t row,
     bool *missing)
 {
     struct expr_context *expressions = &op->execution->expressions;
@@ -514,7 +569,8 @@ item_set(
         return err;
     if (entity.type != VALUE_NODE && entity.type != VALUE_RELATIONSHIP)
         return expr_fail(
-            expressions, item->entity, ERR(TYPE), "Expected a node or a relationship, got %s", value_type_name(entity));
+            expressions, item->entity, ERR(TYPE), "Expected a node or a relationship, got %s",
+            value_type_name(entity));
     if (item->kind == SET_LABELS || item->kind == REMOVE_LABELS)
         return labels_set(op, writer, item, entity);
     if (item->value)
@@ -524,12 +580,19 @@ item_set(
 
 err_t
 set_rows(
-    struct operator *op, struct writer *writer, const struct set_item *items, uint32_t item_count, const struct batch *rows,
-    const uint32_t *positions, uint32_t count, bool *missing)
+    struct operator* op,
+    struct writer *writer,
+    const struct set_item *items,
+    uint32_t item_count,
+    const struct batch *rows,
+    const uint32_t *positions,
+    uint32_t count,
+    bool *missing)
 {
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t k = 0; k < item_count; k++) {
-            err_t err = item_set(op, writer, &items[k], rows, positions ? positions[i] : i, missing);
+            err_t err = item_set(
+                op, writer, &items[k], rows, positions ? positions[i] : i, missing);
             if (err)
                 return err;
         }
@@ -543,6 +606,7 @@ entity_delete_once(struct execution *execution, struct value entity, bool *first
     uint64_t id;
     bool is_entity = entity_id(entity, &id);
     assert(is_entity && id);
-    uint64_t *word = id_map_put(&execution->deleted, id * 2 + (entity.type == VALUE_RELATIONSHIP), first);
+    uint64_t *word = id_map_put(
+        &execution->deleted, id * 2 + (entity.type == VALUE_RELATIONSHIP), first);
     return word ? 0 : ERR(MEMORY_QUERY);
 }

@@ -45,24 +45,43 @@ struct property_list {
 };
 /* Adds or replaces. `keep_null`: a null removes (SET); else it is left out (CREATE). */
 err_t property_list_add(
-    struct writer *writer, struct property_list *list, uint32_t key, struct value value, const struct expr *at,
+    struct writer *writer,
+    struct property_list *list,
+    uint32_t key,
+    struct value value,
+    const struct expr *at,
     bool keep_null);
 /* All entries of a map, or all properties of a hydrated entity. *missing: a key had no token. */
 err_t property_list_add_map(
-    struct writer *writer, struct property_list *list, struct value map, const struct expr *at, bool keep_null,
+    struct writer *writer,
+    struct property_list *list,
+    struct value map,
+    const struct expr *at,
+    bool keep_null,
     bool *missing);
 
 /* CREATE of one input batch: `rows` has the operator's output columns, the input's filled in; this fills
  * the created ones of rows[0 .. count) and adds the operations. *missing: a key had no token; then
  * nothing was added. Relationship ids are 0 until create_rels_resolve. */
 err_t create_rows(
-    struct operator *op, struct writer *writer, struct batch *rows, const uint32_t *positions, uint32_t count, bool *missing);
+    struct operator* op,
+    struct writer *writer,
+    struct batch *rows,
+    const uint32_t *positions,
+    uint32_t count,
+    bool *missing);
 /* After the write: puts the relationship ids given into the values create_rows made. */
 void create_rels_resolve(struct writer *writer);
 /* SET and REMOVE items for the rows, in order. */
 err_t set_rows(
-    struct operator *op, struct writer *writer, const struct set_item *items, uint32_t item_count, const struct batch *rows,
-    const uint32_t *positions, uint32_t count, bool *missing);
+    struct operator* op,
+    struct writer *writer,
+    const struct set_item *items,
+    uint32_t item_count,
+    const struct batch *rows,
+    const uint32_t *positions,
+    uint32_t count,
+    bool *missing);
 /* False when this statement deleted the entity before; else it counts as deleted from now. */
 err_t entity_delete_once(struct execution *execution, struct value entity, bool *first);
 

@@ -62,7 +62,8 @@ static void
 scenarios_pass(uint32_t shard_count)
 {
     struct files files = {0};
-    struct feature_run run = {.shard_count = shard_count, .verbose = true, .seed = 1000 * shard_count};
+    struct feature_run run = {
+        .shard_count = shard_count, .verbose = true, .seed = 1000 * shard_count};
     files_find(&files, "tests/cypher/features");
     qsort(files.paths, files.count, sizeof(*files.paths), path_compare);
     assert_true(files.count > 0);
@@ -132,7 +133,8 @@ kit_run(const char *root, struct feature_run *run, const char *only_folder)
             uint32_t passed = run->passed - start.passed, failed = run->failed - start.failed;
             if (passed || failed)
                 printf(
-                    "%-50s %5u passed %5u failed %5u skipped\n", before, passed, failed, run->skipped - start.skipped);
+                    "%-50s %5u passed %5u failed %5u skipped\n", before, passed, failed,
+                    run->skipped - start.skipped);
             fflush(stdout);
             start = *run;
         }
@@ -145,7 +147,8 @@ kit_run(const char *root, struct feature_run *run, const char *only_folder)
             fprintf(stderr, "%s\n", files.paths[i]);
         feature_file_run(run, files.paths[i]);
     }
-    printf("%-50s %5u passed %5u failed %5u skipped\n", "all", run->passed, run->failed, run->skipped);
+    printf(
+        "%-50s %5u passed %5u failed %5u skipped\n", "all", run->passed, run->failed, run->skipped);
     files_free(&files);
     return files.count > 0 ? 0 : 1;
 }

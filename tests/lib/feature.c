@@ -18,8 +18,8 @@ struct table {
 };
 
 struct step_line {
-    const char *text;  /* without its keyword */
-    char *block;       /* between triple quotes; NULL */
+    const char *text; /* without its keyword */
+    char *block;      /* between triple quotes; NULL */
     struct table *table;
 };
 
@@ -150,7 +150,8 @@ fail(struct playing *playing, const char *format, ...)
 static struct statement *
 statement_play(struct playing *playing, const char *text, bool with_parameters)
 {
-    struct value parameters = value_map(playing->parameters, with_parameters ? playing->parameter_count : 0);
+    struct value parameters = value_map(
+        playing->parameters, with_parameters ? playing->parameter_count : 0);
     /* A statement comes from outside the loop: as a session's bytes would, something must wake the shard. */
     struct seam *seam = sim_shard(world_sim(playing->world), 0)->seam;
     seam->ops->doorbell(seam, 0);
@@ -175,7 +176,8 @@ graph_load(struct playing *playing, const char *name, size_t name_size)
         return;
     }
     snprintf(
-        path, sizeof(path), "%s/%.*s/%.*s.cypher", playing->run->graphs, (int)name_size, name, (int)name_size, name);
+        path, sizeof(path), "%s/%.*s/%.*s.cypher", playing->run->graphs, (int)name_size, name,
+        (int)name_size, name);
     char *text = file_read(path);
     if (text)
         setup_play(playing, text);
@@ -203,7 +205,8 @@ line_compare(const void *a, const void *b)
 }
 
 static void
-expected_lines(struct playing *playing, const struct table *table, bool any_order, struct text_buffer *lines)
+expected_lines(
+    struct playing *playing, const struct table *table, bool any_order, struct text_buffer *lines)
 {
     for (uint32_t row = 1; row < table->row_count; row++) {
         text_buffer_add(&lines[row - 1], "|", 1);
@@ -230,7 +233,9 @@ columns_match(struct playing *playing, const struct table *table, uint32_t *orde
             if (text_equal(result->columns[k], text_of(table->cells[0][i])))
                 order[i] = k;
         if (order[i] == UINT32_MAX) {
-            fail(playing, "no column %s; the first is %.*s", table->cells[0][i], TEXT_ARGS(result->columns[0]));
+            fail(
+                playing, "no column %s; the first is %.*s", table->cells[0][i],
+                TEXT_ARGS(result->columns[0]));
             return false;
         }
     }
@@ -238,7 +243,12 @@ columns_match(struct playing *playing, const struct table *table, uint32_t *orde
 }
 
 static void
-rows_differ(struct playing *playing, struct text_buffer *got, uint64_t got_count, struct text_buffer *wanted, uint32_t count)
+rows_differ(
+    struct playing *playing,
+    struct text_buffer *got,
+    uint64_t got_count,
+    struct text_buffer *wanted,
+    uint32_t count)
 {
     if (got_count != count) {
         fail(
@@ -276,7 +286,8 @@ result_check(struct playing *playing, const struct table *table, const char *tex
     for (uint64_t row = 0; row < result->row_count; row++) {
         text_buffer_add(&got[row], "|", 1);
         for (uint32_t i = 0; i < table->column_count; i++) {
-            value_canonical(&got[row], result->rows[row * result->column_count + order[i]], any_order);
+            value_canonical(
+                &got[row], result->rows[row * result->column_count + order[i]], any_order);
             text_buffer_add(&got[row], "|", 1);
         }
     }
@@ -308,10 +319,13 @@ effects_check(struct playing *playing, const struct table *table)
             if (strcmp(table->cells[row][0], names[i]) == 0)
                 wanted[i] = strtoull(table->cells[row][1], NULL, 10);
     uint64_t got[4] = {
-        counters->nodes_created, counters->nodes_deleted, counters->rels_created, counters->rels_deleted};
+        counters->nodes_created, counters->nodes_deleted, counters->rels_created,
+        counters->rels_deleted};
     for (uint32_t i = 0; i < 4; i++)
         if (got[i] != wanted[i])
-            fail(playing, "%s: %llu, expected %llu", names[i], (unsigned long long)got[i], (unsigned long long)wanted[i]);
+            fail(
+                playing, "%s: %llu, expected %llu", names[i], (unsigned long long)got[i],
+                (unsigned long long)wanted[i]);
 }
 
 static bool
@@ -398,7 +412,9 @@ scenario_play(struct feature_run *run, const struct scenario *scenario)
     else
         run->passed++;
     if (run->verbose && !playing.skip && playing.why[0])
-        fprintf(stderr, "  FAILED %s (%u shards)\n         %s\n", scenario->name, run->shard_count, playing.why);
+        fprintf(
+            stderr, "  FAILED %s (%u shards)\n         %s\n", scenario->name, run->shard_count,
+            playing.why);
     if (playing.result)
         statement_delete(playing.result);
     world_delete(playing.world);
@@ -531,7 +547,8 @@ scenario_begin(struct reading *reading, const char *line)
     snprintf(reading->scenario.name, sizeof(reading->scenario.name), "%s", name ? name + 1 : "");
     for (uint32_t i = 0; !reading->in_background && i < reading->background.step_count; i++) {
         const struct step_line *step = &reading->background.steps[i];
-        reading->scenario.steps[i] = (struct step_line){.text = step->text, .block = step->block ? strdup(step->block) : NULL};
+        reading->scenario.steps[i] = (struct step_line){
+            .text = step->text, .block = step->block ? strdup(step->block) : NULL};
         reading->scenario.step_count = i + 1;
     }
 }
@@ -569,8 +586,8 @@ line_read(struct reading *reading)
         outline_play(reading->run, &reading->scenario, examples);
         table_free(examples);
     } else if (
-        starts(line, "Given ") || starts(line, "When ") || starts(line, "Then ") || starts(line, "And ")
-        || starts(line, "But ")) {
+        starts(line, "Given ") || starts(line, "When ") || starts(line, "Then ") ||
+        starts(line, "And ") || starts(line, "But ")) {
         step_read(reading, line);
     } else {
         reading->at++;

@@ -16,10 +16,10 @@
 
 struct feature_run {
     uint32_t shard_count;
-    const char *graphs;   /* folder of named graphs; NULL: scenarios that use one are skipped */
-    const char *only;     /* scenarios whose name holds this; NULL: all */
-    bool verbose;         /* says what failed, and how */
-    bool strict_errors;   /* the kind of an error must fit, not only that there is one */
+    const char *graphs; /* folder of named graphs; NULL: scenarios that use one are skipped */
+    const char *only;   /* scenarios whose name holds this; NULL: all */
+    bool verbose;       /* says what failed, and how */
+    bool strict_errors; /* the kind of an error must fit, not only that there is one */
     uint64_t seed;
     uint32_t passed, failed, skipped;
 };

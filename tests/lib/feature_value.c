@@ -89,7 +89,8 @@ string_canonical(struct text_buffer *out, struct text text)
 }
 
 static void
-entries_canonical(struct text_buffer *out, const struct map_entry *entries, uint32_t count, bool any_order)
+entries_canonical(
+    struct text_buffer *out, const struct map_entry *entries, uint32_t count, bool any_order)
 {
     struct pieces pieces = {0};
     for (uint32_t i = 0; i < count; i++) {
@@ -384,7 +385,9 @@ scalar_parse(struct cell *cell, struct text_buffer *out)
     if (!*rest && strcmp(word, "NaN") != 0 && strcmp(word, "Inf") != 0)
         float_canonical(out, real);
     else
-        add(out, strcmp(word, "Inf") == 0 ? "Infinity" : strcmp(word, "-Inf") == 0 ? "-Infinity" : word);
+        add(out, strcmp(word, "Inf") == 0    ? "Infinity"
+                 : strcmp(word, "-Inf") == 0 ? "-Infinity"
+                                             : word);
 }
 
 static void
@@ -455,7 +458,8 @@ value_parse(struct arena *arena, struct cell *cell, struct value *out)
             name_parse(cell, &name);
             entries[count].key = arena_text(arena, (struct text){name.data, name.size});
             text_buffer_free(&name);
-            if (!take(cell, ":") || count == COUNT_MAX || !value_parse(arena, cell, &entries[count++].value))
+            if (!take(cell, ":") || count == COUNT_MAX ||
+                !value_parse(arena, cell, &entries[count++].value))
                 return false;
             take(cell, ",");
         }

@@ -83,7 +83,12 @@ shard_wake(struct world *world, uint32_t shard)
 }
 
 static struct session *
-session_run(struct world *world, uint32_t shard, const char *text, struct transaction *transaction, uint64_t timeout_ns)
+session_run(
+    struct world *world,
+    uint32_t shard,
+    const char *text,
+    struct transaction *transaction,
+    uint64_t timeout_ns)
 {
     struct session *session = calloc(1, sizeof(*session));
     assert_non_null(session);
@@ -144,7 +149,8 @@ engines_are_empty(void *context)
     struct world *world = context;
     for (uint32_t i = 0; i < sim_shard_count(world_sim(world)); i++) {
         struct engine *engine = shard_engine(sim_shard(world_sim(world), i));
-        if (engine->run_count || !list_is_empty(&engine->buried) || !list_is_empty(&engine->buried_queries))
+        if (engine->run_count || !list_is_empty(&engine->buried) ||
+            !list_is_empty(&engine->buried_queries))
             return false;
     }
     return true;
@@ -191,7 +197,9 @@ world_with_nodes(uint64_t seed, uint32_t shard_count)
     for (uint32_t shard = 0; shard < shard_count; shard++) {
         struct statement *statement;
         shard_wake(world, shard);
-        statement = world_run(world, shard, "UNWIND range(1, 1000) AS i CREATE (:N {i: i})-[:R]->(:M {i: i})", value_map(NULL, 0));
+        statement = world_run(
+            world, shard, "UNWIND range(1, 1000) AS i CREATE (:N {i: i})-[:R]->(:M {i: i})",
+            value_map(NULL, 0));
         assert_int_equal(statement->err, 0);
         statement_delete(statement);
     }
@@ -224,7 +232,8 @@ a_full_receiver_gets_nothing_until_it_resumes(void **state)
 {
     (void)state;
     struct world *world = world_with_nodes(2, 2);
-    struct session *session = session_run(world, 0, "UNWIND range(1, 100000) AS x RETURN x", NULL, 0);
+    struct session *session = session_run(
+        world, 0, "UNWIND range(1, 100000) AS x RETURN x", NULL, 0);
     session->full = true;
     session_plan(session);
     query_pull(session->query, INT64_MAX);
@@ -269,7 +278,8 @@ a_limit_ends_the_run_on_all_shards(void **state)
         struct world *world = world_with_nodes(10 + shards, shards);
         for (uint32_t i = 0; i < 10; i++) {
             assert_int_equal(number(world, "MATCH (a:N), (b:M) WITH a LIMIT 3 RETURN count(a)"), 3);
-            assert_int_equal(number(world, "MATCH (a:N)-[*1..2]-(b) WITH a LIMIT 5 RETURN count(a)"), 5);
+            assert_int_equal(
+                number(world, "MATCH (a:N)-[*1..2]-(b) WITH a LIMIT 5 RETURN count(a)"), 5);
         }
         assert_nothing_left(world);
         world_delete(world);
@@ -283,8 +293,8 @@ a_cancelled_statement_fails_and_leaves_nothing(void **state)
     for (uint32_t shards = 1; shards <= 3; shards++) {
         for (uint32_t steps = 1; steps < 200; steps += 60) {
             struct world *world = world_with_nodes(20 + shards, shards);
-            struct session *session =
-                session_run(world, 0, "MATCH (a:N), (b:N), (c:N) RETURN count(a.i + b.i + c.i)", NULL, 0);
+            struct session *session = session_run(
+                world, 0, "MATCH (a:N), (b:N), (c:N) RETURN count(a.i + b.i + c.i)", NULL, 0);
             session_plan(session);
             query_pull(session->query, INT64_MAX);
             shard_wake(world, 0);
@@ -307,7 +317,8 @@ a_freed_statement_says_nothing_more(void **state)
 {
     (void)state;
     struct world *world = world_with_nodes(30, 2);
-    struct session *session = session_run(world, 0, "MATCH (a:N), (b:N), (c:N) RETURN count(*)", NULL, 0);
+    struct session *session = session_run(
+        world, 0, "MATCH (a:N), (b:N), (c:N) RETURN count(*)", NULL, 0);
     session_plan(session);
     query_pull(session->query, INT64_MAX);
     shard_wake(world, 0);
@@ -325,8 +336,8 @@ a_statement_out_of_time_fails(void **state)
 {
     (void)state;
     struct world *world = world_with_nodes(31, 2);
-    struct session *session =
-        session_run(world, 0, "MATCH (a:N), (b:N), (c:N) RETURN count(*)", NULL, 50 * SIM_MILLISECOND);
+    struct session *session = session_run(
+        world, 0, "MATCH (a:N), (b:N), (c:N) RETURN count(*)", NULL, 50 * SIM_MILLISECOND);
     session_plan(session);
     session_pull(session, INT64_MAX);
     assert_int_equal(err_code(session->err), ERR_TIMED_OUT);
@@ -365,7 +376,8 @@ an_error_on_another_shard_is_told_with_its_place(void **state)
 {
     (void)state;
     struct world *world = world_with_nodes(33, 3);
-    struct session *session = session_run(world, 0, "MATCH (n:N) WHERE n.i / 0 > 1 RETURN n", NULL, 0);
+    struct session *session = session_run(
+        world, 0, "MATCH (n:N) WHERE n.i / 0 > 1 RETURN n", NULL, 0);
     session_plan(session);
     session_pull(session, INT64_MAX);
     assert_int_equal(err_code(session->err), ERR_DIVISION_BY_ZERO);
@@ -404,7 +416,8 @@ many_statements_at_once_all_end_right(void **state)
             for (uint32_t i = 0; i < AT_ONCE; i++) {
                 shard_wake(world, i % shards);
                 statements[i] = world_start(
-                    world, i % shards, "MATCH (a:N {i: 1})-[:Q]->()-[:Q]->(c) WHERE c.i < 500 RETURN count(*) AS n",
+                    world, i % shards,
+                    "MATCH (a:N {i: 1})-[:Q]->()-[:Q]->(c) WHERE c.i < 500 RETURN count(*) AS n",
                     value_map(NULL, 0), NULL);
             }
             for (uint32_t i = 0; i < AT_ONCE; i++) {
@@ -435,7 +448,8 @@ writers_of_one_node_all_succeed(void **state)
         struct statement *writers[WRITERS];
         for (uint32_t i = 0; i < WRITERS; i++) {
             shard_wake(world, i % shards);
-            writers[i] = world_start(world, i % shards, "MATCH (c:Counter) SET c.n = c.n + 1", value_map(NULL, 0), NULL);
+            writers[i] = world_start(
+                world, i % shards, "MATCH (c:Counter) SET c.n = c.n + 1", value_map(NULL, 0), NULL);
         }
         int64_t succeeded = 0;
         for (uint32_t i = 0; i < WRITERS; i++) {
@@ -483,7 +497,8 @@ transaction_open(struct world *world, bool read_only)
     struct transaction *transaction;
     shard_wake(world, 0);
     assert_int_equal(
-        transaction_begin(sim_shard(world_sim(world), 0), &options, on_end, &ending, &transaction), 0);
+        transaction_begin(sim_shard(world_sim(world), 0), &options, on_end, &ending, &transaction),
+        0);
     assert_true(sim_run_until(world_sim(world), is_ended, &ending, SIM_SECOND));
     assert_int_equal(ending.err, 0);
     return transaction;
@@ -519,8 +534,10 @@ a_transaction_sees_itself_and_others_only_after_commit(void **state)
     for (uint32_t shards = 1; shards <= 3; shards++) {
         struct world *world = world_new(50 + shards, shards, NULL);
         struct transaction *transaction = transaction_open(world, false);
-        session_free(transaction_execute(world, transaction, "UNWIND range(1, 10) AS i CREATE (:T {i: i})"));
-        struct session *own = transaction_execute(world, transaction, "MATCH (t:T) RETURN count(*)");
+        session_free(
+            transaction_execute(world, transaction, "UNWIND range(1, 10) AS i CREATE (:T {i: i})"));
+        struct session *own = transaction_execute(
+            world, transaction, "MATCH (t:T) RETURN count(*)");
         assert_int_equal(own->sum, 10);
         session_free(own);
         assert_int_equal(number(world, "MATCH (t:T) RETURN count(*)"), 0);
@@ -595,7 +612,8 @@ a_commit_runs_what_is_open_to_its_end(void **state)
     (void)state;
     struct world *world = world_new(57, 2, NULL);
     struct transaction *transaction = transaction_open(world, false);
-    struct session *session = session_run(world, 0, "UNWIND range(1, 5) AS i CREATE (t:T) RETURN t", transaction, 0);
+    struct session *session = session_run(
+        world, 0, "UNWIND range(1, 5) AS i CREATE (t:T) RETURN t", transaction, 0);
     session_plan(session);
     assert_int_equal(transaction_close(world, transaction, true).err, 0);
     assert_true(session->finished);
@@ -623,7 +641,8 @@ schema_commands_stand_alone(void **state)
     (void)state;
     struct world *world = world_new(59, 1, NULL);
     struct transaction *transaction = transaction_open(world, false);
-    struct session *session = transaction_execute(world, transaction, "CREATE INDEX FOR (n:N) ON (n.x)");
+    struct session *session = transaction_execute(
+        world, transaction, "CREATE INDEX FOR (n:N) ON (n.x)");
     assert_int_equal(err_code(session->err), ERR_TRANSACTION_KIND);
     session_free(session);
     transaction_close(world, transaction, false);
@@ -635,8 +654,8 @@ counters_say_what_was_changed(void **state)
 {
     (void)state;
     struct world *world = world_new(60, 3, NULL);
-    struct session *session =
-        session_run(world, 0, "CREATE (a:A:B {x: 1, y: 2})-[:R {z: 3}]->(b:C) SET b.w = 4", NULL, 0);
+    struct session *session = session_run(
+        world, 0, "CREATE (a:A:B {x: 1, y: 2})-[:R {z: 3}]->(b:C) SET b.w = 4", NULL, 0);
     session_plan(session);
     session_pull(session, INT64_MAX);
     assert_true(session->finished);
