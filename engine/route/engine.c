@@ -4,7 +4,8 @@
 #include "engine/route/query_state.h"
 #include "engine/route/run.h"
 
-enum { QUERY_MEMORY_DEFAULT_MIB = 1024 };
+/* Below the least a shard could not even take part in a run. */
+enum { QUERY_MEMORY_DEFAULT_MIB = 1024, QUERY_MEMORY_SIZE_MIN = 1 << 20 };
 
 static enum task_result
 engine_reap(struct task *task)
@@ -61,7 +62,8 @@ void
 engine_query_memory_set(struct shard *shard, uint64_t size)
 {
     assert(size > 0);
-    shard_engine(shard)->query_memory_max = size;
+    shard_engine(shard)->query_memory_max = size < QUERY_MEMORY_SIZE_MIN ? QUERY_MEMORY_SIZE_MIN
+                                                                         : size;
 }
 
 err_t

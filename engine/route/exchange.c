@@ -480,22 +480,29 @@ local_run_flush(struct local_run *run)
 
 /* --- to whom does a row go --- */
 
-/* Sorts positions of rows by the owner of the node in the column; a null goes nowhere. */
+/* Sorts positions of rows by the owner of the node in the column; a null goes nowhere. Bare ids, which
+ * traversals carry, take a loop without a branch: each row is written to its owner's list and counted
+ * unless it is null. A list is never longer than the rows before it, so the write stays inside. */
 static void
 leaving_by_entity(struct local_run *run, const struct column *column, uint32_t row_count)
 {
     struct engine *engine = run->engine;
+    uint32_t *counts = engine->leaving_count;
+    if (column->kind == COLUMN_NODE) {
+        const uint64_t *nodes = column->nodes;
+        for (uint32_t row = 0; row < row_count; row++) {
+            uint32_t owner = engine->owners[partition_of(nodes[row])];
+            engine->leaving[owner][counts[owner]] = (uint16_t)row;
+            counts[owner] += nodes[row] != NODE_ABSENT;
+        }
+        return;
+    }
     for (uint32_t row = 0; row < row_count; row++) {
         uint64_t id;
-        if (column->kind == COLUMN_NODE) {
-            id = column->nodes[row];
-            if (id == NODE_ABSENT)
-                continue;
-        } else if (!entity_id(column->values[row], &id)) {
+        if (!entity_id(column->values[row], &id))
             continue;
-        }
         uint32_t owner = engine->owners[partition_of(id)];
-        engine->leaving[owner][engine->leaving_count[owner]++] = (uint16_t)row;
+        engine->leaving[owner][counts[owner]++] = (uint16_t)row;
     }
 }
 

@@ -124,7 +124,7 @@ kit_run(const char *root, struct feature_run *run, const char *only_folder)
     run->graphs = graphs;
     files_find(&files, features);
     qsort(files.paths, files.count, sizeof(*files.paths), path_compare);
-    char folder[PATH_SIZE_MAX], before[PATH_SIZE_MAX] = "";
+    char folder[PATH_SIZE_MAX] = "", before[PATH_SIZE_MAX] = "";
     struct feature_run start = *run;
     for (uint32_t i = 0; i <= files.count; i++) {
         if (i < files.count)

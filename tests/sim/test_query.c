@@ -669,6 +669,34 @@ counters_say_what_was_changed(void **state)
     world_delete(world);
 }
 
+/* Each allocation of a statement fails once: it fails or it does not, but nothing stops or stays. */
+static void
+a_failing_allocation_fails_the_statement_only(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "MATCH (a:N)-[:R]->(b:M) WHERE a.i < 100 RETURN a.i % 3 AS g, count(*), collect(b.i)",
+        "MATCH (a:N {i: 7})-[r*1..2]-(b) RETURN a, r, b ORDER BY b.i LIMIT 5",
+        "MATCH (a:N) WHERE a.i < 20 MERGE (c:C {i: a.i % 5}) ON CREATE SET c.x = 1",
+        "MATCH (a:N) WHERE a.i < 5 OPTIONAL MATCH (a)-->(b) DETACH DELETE b",
+    };
+    struct world *world = world_with_nodes(80, 1);
+    for (uint32_t text = 0; text < sizeof(texts) / sizeof(*texts); text++) {
+        for (uint32_t n = 1; n < 400; n += n < 40 ? 1 : 7) {
+            struct session *session = session_run(world, 0, texts[text], NULL, 0);
+            sim_allocation_fail_after(world_sim(world), 0, n);
+            session_plan(session);
+            if (!session->failed)
+                session_pull(session, INT64_MAX);
+            sim_allocation_fail_after(world_sim(world), 0, 0);
+            assert_true(session->finished || session->failed);
+            session_free(session);
+            assert_nothing_left(world);
+        }
+    }
+    world_delete(world);
+}
+
 static void
 explain_plans_and_runs_nothing(void **state)
 {
@@ -708,6 +736,7 @@ main(void)
         cmocka_unit_test(reading_transactions_do_not_write),
         cmocka_unit_test(schema_commands_stand_alone),
         cmocka_unit_test(counters_say_what_was_changed),
+        cmocka_unit_test(a_failing_allocation_fails_the_statement_only),
         cmocka_unit_test(explain_plans_and_runs_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
