@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "engine/route/engine.h"
 #include "engine/route/query.h"
 #include "engine/value/zone.h"
 #include "net/net.h"
@@ -106,6 +107,7 @@ server_start(struct shard *shard, void *context)
     if (err)
         return err;
     engine_zones_set(shard, &server->zone_source);
+    engine_query_memory_set(shard, server->config.query_memory_size);
     home->engine = true;
     if (shard->index == 0) {
         snprintf(
