@@ -106,7 +106,8 @@ struct value_path;
 struct value {
     uint8_t type;  /* enum value_type */
     uint8_t flags; /* VALUE_FLAG_* */
-    uint16_t depth; /* list, map: an upper bound of the nesting inside, 0 = flat (value_list_make) */
+    uint16_t
+        depth; /* list, map: an upper bound of the nesting inside, 0 = flat (value_list_make) */
     union {
         uint32_t
             size; /* string, bytes: bytes; list: items; map: entries; local date-time: nanoseconds */

@@ -33,9 +33,11 @@ void
 config_usage_print(void *file)
 {
     FILE *out = file;
-    fputs("usage: quiverd --data DIR [options]\n\n"
-          "  --config FILE             read settings from FILE first: lines of `key = value`, # begins a comment\n",
-          out);
+    fputs(
+        "usage: quiverd --data DIR [options]\n\n"
+        "  --config FILE             read settings from FILE first: lines of `key = value`, # "
+        "begins a comment\n",
+        out);
     for (int i = 0; i < OPTION_COUNT; i++) {
         char left[64];
         snprintf(left, sizeof(left), "--%s %s", options[i].name, options[i].argument);
@@ -159,7 +161,13 @@ blanks_trim(char *text)
 }
 
 static bool
-file_line_apply(struct config *config, const char *path, unsigned number, char *line, char *message, size_t message_size)
+file_line_apply(
+    struct config *config,
+    const char *path,
+    unsigned number,
+    char *line,
+    char *message,
+    size_t message_size)
 {
     char *comment = strchr(line, '#');
     if (comment)
@@ -181,7 +189,9 @@ file_line_apply(struct config *config, const char *path, unsigned number, char *
         return false;
     }
     if (!setting_apply(config, options[index].name, value)) {
-        snprintf(message, message_size, "%s:%u: %s: `%s` is not %s", path, number, key, value, options[index].argument);
+        snprintf(
+            message, message_size, "%s:%u: %s: `%s` is not %s", path, number, key, value,
+            options[index].argument);
         return false;
     }
     return true;
@@ -205,7 +215,14 @@ file_apply(struct config *config, const char *path, char *message, size_t messag
 
 /* One argument, as "--name value" or "--name=value". */
 static enum config_result
-argument_apply(struct config *config, int argc, char **argv, int *position, bool files, char *message, size_t message_size)
+argument_apply(
+    struct config *config,
+    int argc,
+    char **argv,
+    int *position,
+    bool files,
+    char *message,
+    size_t message_size)
 {
     const char *argument = argv[*position];
     if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0)
@@ -214,7 +231,8 @@ argument_apply(struct config *config, int argc, char **argv, int *position, bool
         return CONFIG_VERSION;
     size_t size = strcspn(argument, "=");
     bool is_file = size == 8 && memcmp(argument, "--config", 8) == 0;
-    int index = size > 2 && memcmp(argument, "--", 2) == 0 ? option_find(argument + 2, size - 2) : -1;
+    int index = size > 2 && memcmp(argument, "--", 2) == 0 ? option_find(argument + 2, size - 2)
+                                                           : -1;
     if (index < 0 && !is_file) {
         snprintf(message, message_size, "unknown option `%s`; --help lists them", argument);
         return CONFIG_ERROR;
@@ -227,9 +245,12 @@ argument_apply(struct config *config, int argc, char **argv, int *position, bool
         return CONFIG_ERROR;
     }
     if (is_file)
-        return !files || file_apply(config, value, message, message_size) ? CONFIG_READY : CONFIG_ERROR;
+        return !files || file_apply(config, value, message, message_size) ? CONFIG_READY
+                                                                          : CONFIG_ERROR;
     if (!files && !setting_apply(config, options[index].name, value)) {
-        snprintf(message, message_size, "--%s: `%s` is not %s", options[index].name, value, options[index].argument);
+        snprintf(
+            message, message_size, "--%s: `%s` is not %s", options[index].name, value,
+            options[index].argument);
         return CONFIG_ERROR;
     }
     return CONFIG_READY;
@@ -248,7 +269,8 @@ config_read(struct config *config, int argc, char **argv, char *message, size_t 
     /* Files first, wherever they stand, so that the command line wins. */
     for (int files = 1; files >= 0; files--) {
         for (int i = 1; i < argc; i++) {
-            enum config_result result = argument_apply(config, argc, argv, &i, files == 1, message, message_size);
+            enum config_result result = argument_apply(
+                config, argc, argv, &i, files == 1, message, message_size);
             if (result != CONFIG_READY)
                 return result;
         }

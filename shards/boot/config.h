@@ -25,7 +25,8 @@ struct config {
 enum config_result { CONFIG_READY, CONFIG_HELP, CONFIG_VERSION, CONFIG_ERROR };
 
 /* `message` says what is wrong, with file and line where there is one. */
-enum config_result config_read(struct config *config, int argc, char **argv, char *message, size_t message_size);
+enum config_result
+config_read(struct config *config, int argc, char **argv, char *message, size_t message_size);
 void config_usage_print(void *file);
 
 #endif

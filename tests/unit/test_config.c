@@ -24,9 +24,10 @@ read_arguments(int argc, const char *const *arguments)
     return config_read(&config, argc, argv, message, sizeof(message));
 }
 
-#define READ(...) \
-    read_arguments((int)(sizeof((const char *[]){"quiverd", __VA_ARGS__}) / sizeof(char *)), \
-                   (const char *[]){"quiverd", __VA_ARGS__})
+#define READ(...)                                                                                  \
+    read_arguments(                                                                                \
+        (int)(sizeof((const char *[]){"quiverd", __VA_ARGS__}) / sizeof(char *)),                  \
+        (const char *[]){"quiverd", __VA_ARGS__})
 
 static void
 defaults_are_those_of_the_list(void **state)
