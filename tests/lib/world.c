@@ -204,6 +204,9 @@ world_start(
         .context = statement};
     err = query_run(sim_shard(world->sim, shard), &options, &statement->query);
     assert(!err);
+    /* From outside the loop nothing wakes a shard that sleeps. */
+    struct seam *seam = sim_shard(world->sim, shard)->seam;
+    seam->ops->doorbell(seam, shard);
     return statement;
 }
 
